@@ -1,0 +1,1 @@
+"""Who it is: users and keys."""

@@ -1,0 +1,1 @@
+"""Money: the law of the ledger. Pure."""

@@ -1,0 +1,1 @@
+"""Whom to ask: one small pure file each."""

@@ -1,0 +1,1 @@
+"""The statements, a file per subject."""

@@ -1,0 +1,1 @@
+"""What goes over the wire: structs and readers, no I/O."""
