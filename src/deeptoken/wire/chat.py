@@ -20,8 +20,6 @@ Parts = list[dict[str, Any]]
 MODEL_ID_MAX = 256
 OURS = ("models", "provider", "max_cost_usd", "usage")
 """Fields that are for the gateway; no upstream sees them."""
-NESTING_MAX = 64
-KEY = re.compile(rb'"[ \t\r\n]*:')
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -99,7 +97,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
 
 class Chat(msgspec.Struct):
-    """A checked request. `request` to reason with, `fields` to pass on, `extra` what `request` does not know."""
+    """A checked request: `request` to reason with, `fields` to pass on, `extra` what `request` has not."""
 
     request: ChatRequest
     fields: dict[str, msgspec.Raw]
@@ -110,3 +108,149 @@ class Chat(msgspec.Struct):
     @property
     def stream(self) -> bool:
         return bool(self.request.stream)
+
+
+DECODE = msgspec.json.Decoder().decode
+FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(OURS)
+    "text": "text",
+    "image_url": "image_url",
+    "input_audio": "input_audio",
+    "file": "file",
+    "refusal": "refusal",
+}
+TOOL_CHOICES = ("none", "auto", "required")
+MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
+INVALID = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
+
+
+def read(body: bytes) -> Chat:
+    """Check a request's body, decoding it once.
+
+    Raises:
+        BadRequest: not JSON, or not a chat; `param` names the field.
+    """
+    whole, fields = _decode(body)
+    try:
+        request = msgspec.convert(whole, ChatRequest)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    _check(request)
+    messages = fields["messages"]
+    if _keys_written(bytes(messages)) != _keys(whole["messages"]):
+        # A field stands twice somewhere inside. Both readers of a message must see the same one.
+        messages = msgspec.Raw(msgspec.json.encode(whole["messages"]))
+    passing = {name: raw for name, raw in fields.items() if name not in OURS and whole[name] is not None}
+    passing["messages"] = messages
+    del passing["model"]
+    extra = {name: value for name, value in whole.items() if name not in KNOWN and value is not None}
+    return Chat(request=request, fields=passing, extra=extra, size=len(body))
+
+
+def _decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+    try:
+        whole = DECODE(body)
+        if not isinstance(whole, dict):
+            raise BadRequest("The body must be a JSON object.")
+        return whole, FIELDS(body)
+    except RecursionError:
+        raise BadRequest("The body's JSON is nested too deeply.") from None
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not valid UTF-8.") from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}. Send one JSON object.") from None
+
+
+def _invalid(error: str) -> BadRequest:
+    """msgspec's words with the path of the field as OpenAI writes it: ``messages[0].role``."""
+    if missing := MISSING.fullmatch(error):
+        path = _path(f"{missing['path'] or ''}.{missing['field']}")
+        return BadRequest(f"{path} is required.", param=path)
+    if invalid := INVALID.fullmatch(error):
+        path = _path(invalid["path"])
+        return BadRequest(f"{path}: {invalid['what']}.", param=path or None)
+    return BadRequest(f"{error}.")
+
+
+def _path(path: str) -> str:
+    return path.removeprefix(".")
+
+
+def _check(request: ChatRequest) -> None:
+    """What types cannot say."""
+    for at, message in enumerate(request.messages):
+        _check_message(message, f"messages[{at}]")
+    choice = request.tool_choice
+    if isinstance(choice, str) and choice not in TOOL_CHOICES:
+        raise _wrong("tool_choice", "expected none, auto, required or an object")
+    if isinstance(choice, dict) and not isinstance(choice.get("type"), str):
+        raise _wrong("tool_choice.type", "expected a string")
+    for at, tool in enumerate(request.tools or ()):
+        if tool.type == "function" and tool.function is None:
+            raise _wrong(f"tools[{at}].function", "a function tool must have a function")
+    if request.response_format is not None:
+        _check_format(request.response_format)
+
+
+def _check_message(message: Message, path: str) -> None:
+    content = message.content
+    if isinstance(content, list):
+        for index, part in enumerate(content):
+            _check_part(part, f"{path}.content[{index}]")
+    elif content is None and message.role != "assistant":
+        raise _wrong(f"{path}.content", f"a {message.role} message must have content")
+    if message.role == "tool" and message.tool_call_id is None:
+        raise _wrong(f"{path}.tool_call_id", "a tool message must say which call it answers")
+
+
+def _check_part(part: dict[str, Any], path: str) -> None:
+    match part:
+        case {"type": "text", "text": str()} | {"type": "refusal", "refusal": str()}:
+            return
+        case {"type": "text" | "refusal" as kind}:
+            raise _wrong(f"{path}.{kind}", "expected a string")
+        case {"type": "image_url", "image_url": {"url": str()}} | {"type": "input_audio", "input_audio": {"data": str()}}:
+            return
+        case {"type": "image_url"}:
+            raise _wrong(f"{path}.image_url.url", "expected a string")
+        case {"type": "input_audio"}:
+            raise _wrong(f"{path}.input_audio.data", "expected a string")
+        case {"type": "file", "file": dict()}:
+            return
+        case {"type": "file"}:
+            raise _wrong(f"{path}.file", "expected an object")
+        case {"type": str()}:
+            return
+    raise _wrong(f"{path}.type", "expected a string")
+
+
+def _check_format(form: dict[str, Any]) -> None:
+    if not isinstance(form.get("type"), str):
+        raise _wrong("response_format.type", "expected text, json_object or json_schema")
+    if form["type"] == "json_schema" and not isinstance(form.get("json_schema"), dict):
+        raise _wrong("response_format.json_schema", "expected an object")
+
+
+def _wrong(path: str, what: str) -> BadRequest:
+    return BadRequest(f"{path}: {what}.", param=path)
+
+
+def _keys(value: Any) -> int:
+    """How many keys there are in decoded JSON."""
+    if type(value) is dict:
+        return len(value) + sum(_keys(inner) for inner in value.values() if type(inner) in (dict, list))
+    return sum(_keys(inner) for inner in value if type(inner) in (dict, list))
+
+
+def _keys_written(raw: bytes) -> int:
+    """How many keys are written in JSON, or more: whatever stands behind a quote and is a colon.
+
+    Text may look like a key, so the count may be too high, never too low: equal counts mean that no
+    key stands twice.
+    """
+    written = 0
+    for piece in raw.split(b'"'):
+        first = piece[:1]
+        if first == b":" or (first in (b" ", b"\t", b"\r", b"\n") and piece.lstrip(b" \t\r\n")[:1] == b":"):
+            written += 1
+    return written
