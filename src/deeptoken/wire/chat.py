@@ -113,12 +113,6 @@ class Chat(msgspec.Struct):
 DECODE = msgspec.json.Decoder().decode
 FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(OURS)
-    "text": "text",
-    "image_url": "image_url",
-    "input_audio": "input_audio",
-    "file": "file",
-    "refusal": "refusal",
-}
 TOOL_CHOICES = ("none", "auto", "required")
 MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 INVALID = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
@@ -209,7 +203,10 @@ def _check_part(part: dict[str, Any], path: str) -> None:
             return
         case {"type": "text" | "refusal" as kind}:
             raise _wrong(f"{path}.{kind}", "expected a string")
-        case {"type": "image_url", "image_url": {"url": str()}} | {"type": "input_audio", "input_audio": {"data": str()}}:
+        case {"type": "image_url", "image_url": {"url": str()}} | {
+            "type": "input_audio",
+            "input_audio": {"data": str()},
+        }:
             return
         case {"type": "image_url"}:
             raise _wrong(f"{path}.image_url.url", "expected a string")
