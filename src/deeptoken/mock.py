@@ -1,0 +1,232 @@
+"""What sim says, over HTTP: a provider that misbehaves on demand, for tests and demos.
+
+    POST /v1/chat/completions, /v1/embeddings        OpenAI's dialect
+    POST /v1/messages, /v1/messages/count_tokens     Anthropic's
+    GET  /v1/models, /v1/models/{id}
+
+The model's name decides (`providers/sim.py`); any key will do.
+"""
+
+import asyncio
+import base64
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import msgspec
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from deeptoken import clock, ids, mock_anthropic
+from deeptoken.errors import BadRequest
+from deeptoken.providers import sim
+from deeptoken.providers.sim import Played, Step
+from deeptoken.wire.chat import Chat, read
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+SHUTDOWN_SECONDS = 1
+NAMES = ("text", "echo", "slow", "error-503", "error-429-30", "empty", "stall", "cut")
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True):
+    model: str
+    input: str | list[str | int | list[int]]
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] = sim.EMBEDDING_SIZE
+    encoding_format: str = "float"
+
+
+class Mock:
+    """The ASGI application. `options` are sim's: ``delay`` in seconds, ``pace`` in words a second."""
+
+    def __init__(self, options: Mapping[str, float] | None = None) -> None:
+        self.options = options or {}
+
+    async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"The mock speaks HTTP only, not {scope['type']}.")
+        body = await _body(receive)
+        await _perform(self.answer(scope["method"], scope["path"], body), scope, receive, send)
+
+    def answer(self, method: str, path: str, body: bytes) -> Played:
+        if len(body) > BODY_BYTES_MAX:
+            return _error(path, 413, f"The body has more than {BODY_BYTES_MAX} bytes.")
+        try:
+            match method, path:
+                case "POST", "/v1/chat/completions":
+                    chat = read(body)
+                    return self.play(chat, f"chatcmpl-{ids.uuid7()}")
+                case "POST", "/v1/embeddings":
+                    return _embeddings(msgspec.json.decode(body, type=EmbeddingRequest))
+                case "POST", "/v1/messages":
+                    chat = mock_anthropic.chat(body)
+                    return mock_anthropic.translated(self.play(chat, f"msg_{ids.uuid7()}"), chat.request)
+                case "POST", "/v1/messages/count_tokens":
+                    return _whole({"input_tokens": sim.prompt_tokens(mock_anthropic.chat(body).request)})
+                case "GET", "/v1/models":
+                    return _whole({"object": "list", "data": [_model(name) for name in NAMES]})
+                case "GET", _ if path.startswith("/v1/models/"):
+                    return _whole(_model(path.removeprefix("/v1/models/")))
+        except BadRequest as refused:
+            return _error(path, 400, refused.message, param=refused.param)
+        except msgspec.DecodeError as error:
+            return _error(path, 400, f"{error}.")
+        return _error(path, 404, f"The mock has no {method} {path}.")
+
+    def play(self, chat: Chat, id: str) -> Played:
+        return sim.play(
+            chat,
+            chat.request.model,
+            stream=chat.stream,
+            limit=None,
+            options=self.options,
+            id=id,
+            created=clock.wall_s(),
+        )
+
+
+class BreakableProtocol(HttpToolsProtocol):
+    """ASGI has no word for breaking a connection; this gives the application one."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["break"] = self.transport.close
+
+
+async def serve(host: str, port: int, *, options: Mapping[str, float] | None = None) -> None:
+    """Answer until the process is told to stop."""
+    with _listen(host, port) as listener:
+        await _server(options).serve(sockets=[listener])
+
+
+@asynccontextmanager
+async def running(
+    host: str = "127.0.0.1", port: int = 0, *, options: Mapping[str, float] | None = None
+) -> AsyncIterator[str]:
+    """The mock beside other work, on a free port; gives its base URL, ``http://127.0.0.1:41235/v1``."""
+    server = _server(options)
+    with _listen(host, port) as listener:
+        # Not a group of tasks: it would wrap what the caller's block raises.
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://{host}:{listener.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _server(options: Mapping[str, float] | None) -> uvicorn.Server:
+    config = uvicorn.Config(
+        Mock(options),
+        http=BreakableProtocol,
+        lifespan="off",
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+async def _body(receive: Receive) -> bytes:
+    """The whole body, or as much of it as shows that it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= BODY_BYTES_MAX:
+        event = await receive()
+        part = event.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if not event.get("more_body"):
+            break
+    return b"".join(parts)
+
+
+async def _perform(played: Played, scope: Event, receive: Receive, send: Send) -> None:
+    begun = False
+    for step in played.steps:
+        if step.wait_s and await _client_left(receive, step.wait_s):
+            return
+        if not begun:
+            await send({"type": "http.response.start", "status": played.status, "headers": _headers(played)})
+            begun = True
+        await send({"type": "http.response.body", "body": step.data, "more_body": True})
+    if played.breaks:
+        _break(scope)
+    if played.breaks or played.stalls:
+        while not await _client_left(receive, None):
+            pass
+        return
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _headers(played: Played) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode(), value.encode()) for name, value in played.headers.items()]
+    match played.steps:
+        case (Step(data=whole),) if not played.breaks:
+            headers.append((b"content-length", b"%d" % len(whole)))
+    return headers
+
+
+def _break(scope: Event) -> None:
+    close = scope.get("state", {}).get("break")
+    if close is None:
+        raise ConnectionResetError("The mock was asked to break the connection.")
+    close()
+
+
+async def _client_left(receive: Receive, seconds: float | None) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            event = await receive()
+    except TimeoutError:
+        return False
+    return bool(event["type"] == "http.disconnect")
+
+
+def _whole(value: object, *, status: int = 200) -> Played:
+    return Played(status=status, headers=sim.JSON, steps=(Step(0.0, msgspec.json.encode(value)),))
+
+
+def _error(path: str, status: int, message: str, *, param: str | None = None) -> Played:
+    if path.startswith("/v1/messages"):
+        return _whole(mock_anthropic.error(status, message), status=status)
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    return _whole({"error": error}, status=status)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "sim"}
+
+
+def _embeddings(request: EmbeddingRequest) -> Played:
+    asked = request.input
+    if isinstance(asked, str):
+        texts = [asked]
+    elif asked and isinstance(asked[0], int):
+        texts = [_tokens(asked)]
+    else:
+        texts = [entry if isinstance(entry, str) else _tokens(entry) for entry in asked]
+    data = []
+    for index, text in enumerate(texts):
+        vector: list[float] | str = sim.embedding(text, request.dimensions)
+        if request.encoding_format == "base64":
+            vector = base64.b64encode(struct.pack(f"<{request.dimensions}f", *vector)).decode()
+        data.append({"object": "embedding", "index": index, "embedding": vector})
+    words = sum(len(text.split()) for text in texts)
+    usage = {"prompt_tokens": words, "total_tokens": words}
+    return _whole({"object": "list", "data": data, "model": request.model, "usage": usage})
+
+
+def _tokens(numbers: object) -> str:
+    """A text that was sent as tokens: each is a word."""
+    return " ".join(map(str, numbers)) if isinstance(numbers, list) else str(numbers)
