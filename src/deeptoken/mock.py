@@ -19,9 +19,9 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from deeptoken import clock, ids, mock_anthropic
+from deeptoken import clock, ids
 from deeptoken.errors import BadRequest
-from deeptoken.providers import sim
+from deeptoken.providers import sim, sim_anthropic
 from deeptoken.providers.sim import Played, Step
 from deeptoken.wire.chat import Chat, read
 
@@ -64,10 +64,10 @@ class Mock:
                 case "POST", "/v1/embeddings":
                     return _embeddings(msgspec.json.decode(body, type=EmbeddingRequest))
                 case "POST", "/v1/messages":
-                    chat = mock_anthropic.chat(body)
-                    return mock_anthropic.translated(self.play(chat, f"msg_{ids.uuid7()}"), chat.request)
+                    chat = sim_anthropic.chat(body)
+                    return sim_anthropic.translated(self.play(chat, f"msg_{ids.uuid7()}"), chat.request)
                 case "POST", "/v1/messages/count_tokens":
-                    return _whole({"input_tokens": sim.prompt_tokens(mock_anthropic.chat(body).request)})
+                    return _whole({"input_tokens": sim.prompt_tokens(sim_anthropic.chat(body).request)})
                 case "GET", "/v1/models":
                     return _whole({"object": "list", "data": [_model(name) for name in NAMES]})
                 case "GET", _ if path.startswith("/v1/models/"):
@@ -199,7 +199,7 @@ def _whole(value: object, *, status: int = 200) -> Played:
 
 def _error(path: str, status: int, message: str, *, param: str | None = None) -> Played:
     if path.startswith("/v1/messages"):
-        return _whole(mock_anthropic.error(status, message), status=status)
+        return _whole(sim_anthropic.error(status, message), status=status)
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
     return _whole({"error": error}, status=status)
 
