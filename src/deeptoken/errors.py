@@ -38,7 +38,7 @@ dialect of the caller; nothing else builds an error body. The message says what 
 import math
 from typing import Any
 
-from deeptoken.money import NanoUsd, credits, show
+from deeptoken.money import NanoUsd, credits_json, show
 
 
 class DeeptokenError(Exception):
@@ -182,7 +182,7 @@ class IdempotencyCompleted(Refused):
 
     @property
     def extra(self) -> dict[str, Any]:
-        return {"id": self.id, "charged": credits(self.charged)}
+        return {"id": self.id, "charged": credits_json(self.charged)}
 
     @property
     def should_retry(self) -> bool | None:
@@ -263,8 +263,8 @@ class WalletEmpty(Exhausted):
     def extra(self) -> dict[str, Any]:
         return {
             "reason": "held_by_inflight" if self.in_flight else "insufficient_credit",
-            "balance": credits(self.balance),
-            "needed": credits(self.needed),
+            "balance": credits_json(self.balance),
+            "needed": credits_json(self.needed),
             "affordable_max_tokens": self.affordable,
         }
 

@@ -104,6 +104,8 @@ class Chat(msgspec.Struct):
     extra: dict[str, Any]
     size: int
     """Bytes of the body."""
+    ours: dict[str, msgspec.Raw] = {}
+    """The fields that are for the gateway, as they came."""
 
     @property
     def stream(self) -> bool:
@@ -138,7 +140,8 @@ def read(body: bytes) -> Chat:
     passing["messages"] = messages
     del passing["model"]
     extra = {name: value for name, value in whole.items() if name not in KNOWN and value is not None}
-    return Chat(request=request, fields=passing, extra=extra, size=len(body))
+    ours = {name: fields[name] for name in OURS if whole.get(name) is not None}
+    return Chat(request=request, fields=passing, extra=extra, size=len(body), ours=ours)
 
 
 def _decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:

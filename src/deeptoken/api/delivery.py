@@ -1,0 +1,271 @@
+"""How an answer reaches the caller: as events, or whole.
+
+    take      a provider answers: what its head says
+    send      pieces, as they come
+    compose   the bill is known: write what is left
+    finish    the bill is settled: send that
+
+The head of a stream leaves with the first content, or with a comment line where that takes long; a comment
+keeps an idle connection alive.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from deeptoken import clock
+from deeptoken.api.errors import JSON, Headers, body
+from deeptoken.api.exchange import Exchange
+from deeptoken.catalog.price import charge
+from deeptoken.errors import DeeptokenError
+from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.trace import Bill
+from deeptoken.gateway.upstream import Answer
+from deeptoken.ledger.postings import StoredReply
+from deeptoken.money import NanoUsd, credits, credits_json
+from deeptoken.providers.base import Piece
+from deeptoken.wire.chat import Chat
+from deeptoken.wire.completion import Assembler, usage_object
+from deeptoken.wire.usage import Usage
+
+REPLY_KEPT_MAX = 256 * 1024
+EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
+NO_CACHE = (b"cache-control", b"no-cache")
+NO_BUFFER = (b"x-accel-buffering", b"no")
+COMMENT = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+class Head(msgspec.Struct):
+    """What the chunks of one answer share."""
+
+    id: str = ""
+    created: int = 0
+    model: str = ""
+
+
+READ_HEAD = msgspec.json.Decoder(Head).decode
+READ_FINISHED = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Outlet:
+    """What both forms share: the head's facts, the usage object, what is kept for a repeat."""
+
+    def __init__(self, exchange: Exchange, chat: Chat) -> None:
+        self.begun = False
+        """The head has left."""
+        self._exchange = exchange
+        self._chat = chat
+        self._tail = b""
+        self._cost: NanoUsd | None = None
+        options = chat.request.usage
+        self._with_cost = bool(options and options.include)
+
+    def _facts(self) -> Headers:
+        trace = self._exchange.call.trace
+        headers = self._exchange.common_headers()
+        if trace.label is not None:
+            headers.append((b"x-deeptoken-channel", trace.label.encode("latin-1", "replace")))
+            headers.append((b"x-deeptoken-attempts", str(trace.attempts).encode()))
+        if trace.limit is not None:
+            headers.append((b"x-deeptoken-max-tokens", str(trace.limit).encode()))
+        return headers
+
+    def _usage(self, bill: Bill) -> object:
+        """The provider's own words where there are any; ours where it was silent, or cost is asked for."""
+        if bill.told is not None and not self._with_cost:
+            return bill.told
+        usage = msgspec.json.decode(bill.told) if bill.told is not None else usage_object(bill.usage)
+        if self._with_cost:
+            usage["cost"] = credits_json(bill.charged)
+            usage["cost_details"] = {
+                "prompt": credits_json(_share(bill, prompt=True)),
+                "completion": credits_json(_share(bill, prompt=False)),
+            }
+        return usage
+
+
+class Whole(Outlet):
+    """A ``chat.completion``, sent when it is settled."""
+
+    def __init__(self, exchange: Exchange, chat: Chat) -> None:
+        super().__init__(exchange, chat)
+        self._fields: dict[str, Any] | None = None
+        self._assembler: Assembler | None = None
+
+    def take(self, answer: Answer) -> None:
+        if answer.reply is not None:
+            self._fields = answer.reply.fields
+        else:
+            self._assembler = Assembler()
+
+    async def send(self, pieces: list[Piece]) -> None:
+        if self._assembler is not None:
+            for piece in pieces:
+                self._assembler.add(piece.data)
+
+    def compose(self, bill: Bill) -> None:
+        fields = self._fields
+        if self._assembler is not None:
+            fields = self._assembler.whole()
+            if bill.dry is not None:
+                for choice in fields["choices"]:
+                    choice["finish_reason"] = choice["finish_reason"] or "length"
+                fields["deeptoken"] = {"reason": bill.dry}
+        self._cost = bill.charged
+        self._tail = msgspec.json.encode({**(fields or {}), "usage": self._usage(bill)})
+
+    def kept(self) -> StoredReply | None:
+        return StoredReply(
+            status=200,
+            content_type="application/json",
+            body=self._tail if len(self._tail) <= REPLY_KEPT_MAX else None,
+            request_id=self._exchange.call.request_id,
+            cost=self._cost or NanoUsd(0),
+        )
+
+    async def fail(self, error: DeeptokenError) -> None:
+        """Never: a whole answer has not begun before it is settled."""
+        raise error
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    async def finish(self) -> None:
+        headers = self._facts()
+        headers += (
+            JSON,
+            (b"content-length", str(len(self._tail)).encode()),
+            (b"x-deeptoken-cost", credits(self._cost or NanoUsd(0)).encode()),
+            (b"openai-processing-ms", _processing(self._exchange.call)),
+        )
+        send = self._exchange.send
+        self.begun = True
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._tail})
+
+
+class Events(Outlet):
+    """Server-sent events: each ``chat.completion.chunk`` as it comes."""
+
+    def __init__(self, exchange: Exchange, chat: Chat, heartbeat_s: float) -> None:
+        super().__init__(exchange, chat)
+        options = chat.request.stream_options
+        self._with_usage = self._with_cost or bool(options and options.include_usage)
+        self._head: Head | None = None
+        self._finished: set[int] = set()
+        self._several = (chat.request.n or 1) > 1
+        self._keep: bytearray | None = bytearray() if exchange.call.claim is not None else None
+        self._heartbeat_s = heartbeat_s
+        self._last = clock.monotonic()
+        self._beating: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(heartbeat_s, self._beat)
+
+    def take(self, answer: Answer) -> None:
+        self._head = None
+
+    async def send(self, pieces: list[Piece]) -> None:
+        events = [self._event(piece) for piece in pieces if piece.data]
+        if events:
+            await self._write(b"".join(events))
+
+    def _event(self, piece: Piece) -> bytes:
+        data = piece.data
+        if self._head is None:
+            self._head = READ_HEAD(data)
+        if piece.finish and self._several:
+            self._finished.update(
+                choice["index"] for choice in READ_FINISHED(data)["choices"] if choice.get("finish_reason")
+            )
+        if self._with_usage:
+            return b'data: %b,"usage":null}\n\n' % data[:-1]
+        return b"data: %b\n\n" % data
+
+    def compose(self, bill: Bill) -> None:
+        head = self._head or Head(model=self._exchange.call.trace.model or "")
+        tail = [self._ended_dry(head, index, bill.dry) for index in self._unfinished() if bill.dry]
+        if self._with_usage:
+            tail.append(_chunk(head, choices=[], usage=self._usage(bill)))
+        self._cost = bill.charged
+        self._tail = b"".join(b"data: %b\n\n" % chunk for chunk in tail) + DONE
+
+    def _unfinished(self) -> list[int]:
+        return [index for index in range(self._chat.request.n or 1) if index not in self._finished]
+
+    def _ended_dry(self, head: Head, index: int, reason: str | None) -> bytes:
+        choice = {"index": index, "delta": {}, "logprobs": None, "finish_reason": "length"}
+        more: dict[str, object] = {"usage": None} if self._with_usage else {}
+        return _chunk(head, choices=[choice], deeptoken={"reason": reason}, **more)
+
+    def kept(self) -> StoredReply | None:
+        whole = None if self._keep is None else bytes(self._keep + self._tail)
+        return StoredReply(
+            status=200,
+            content_type="text/event-stream; charset=utf-8",
+            body=whole if whole is not None and len(whole) <= REPLY_KEPT_MAX else None,
+            request_id=self._exchange.call.request_id,
+            cost=self._cost or NanoUsd(0),
+        )
+
+    async def finish(self) -> None:
+        await self._write(self._tail, last=True)
+
+    async def fail(self, error: DeeptokenError) -> None:
+        """The head has left: the error is the last event, and no ``[DONE]`` follows."""
+        await self._write(b"data: %b\n\n" % body(error), last=True)
+
+    def close(self) -> None:
+        """No more heartbeats."""
+        self._timer.cancel()
+        if self._beating is not None:
+            self._beating.cancel()
+
+    async def _write(self, data: bytes, *, last: bool = False) -> None:
+        self._last = clock.monotonic()
+        send = self._exchange.send
+        if not self.begun:
+            self.begun = True
+            headers = self._facts()
+            headers += (
+                EVENT_STREAM,
+                NO_CACHE,
+                NO_BUFFER,
+                (b"openai-processing-ms", _processing(self._exchange.call)),
+            )
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if self._keep is not None and not last and data is not COMMENT:
+            self._keep = self._keep + data if len(self._keep) <= REPLY_KEPT_MAX else self._keep
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    def _beat(self) -> None:
+        idle = clock.monotonic() - self._last
+        if idle >= self._heartbeat_s:
+            idle = 0.0
+            if self._beating is None or self._beating.done():
+                self._beating = asyncio.get_running_loop().create_task(self._write(COMMENT))
+        self._timer = asyncio.get_running_loop().call_later(self._heartbeat_s - idle, self._beat)
+
+
+def _chunk(head: Head, **fields: object) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": head.id,
+            "object": "chat.completion.chunk",
+            "created": head.created,
+            "model": head.model,
+            **fields,
+        }
+    )
+
+
+def _processing(call: Inbound) -> bytes:
+    return str(round((clock.monotonic() - call.began) * 1_000)).encode()
+
+
+def _share(bill: Bill, *, prompt: bool) -> NanoUsd:
+    """What one side of a call costs; the fee of a request is neither's."""
+    sides = ("completion", "reasoning", "completion_audio")
+    left = {name: 0 for name in Usage.__struct_fields__ if (name in sides) == prompt}
+    side = charge(bill.price, msgspec.structs.replace(bill.usage, **left), bill.ratio_ppm)
+    return NanoUsd(side - charge(bill.price, Usage(), bill.ratio_ppm))

@@ -1,0 +1,37 @@
+"""Errors as OpenAI's clients read them. Nothing else builds an error body.
+
+{"error": {"message", "type", "code", "param"}}   and `deeptoken` in it where there is more to say
+"""
+
+import msgspec
+
+from deeptoken.errors import DeeptokenError, MethodNotAllowed
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+
+
+def body(error: DeeptokenError) -> bytes:
+    """The envelope; also the last event of a stream that failed."""
+    said: dict[str, object] = {
+        "message": error.message,
+        "type": error.category,
+        "code": error.code,
+        "param": error.param,
+    }
+    if extra := error.extra:
+        said["deeptoken"] = extra
+    return msgspec.json.encode({"error": said})
+
+
+def headers(error: DeeptokenError) -> Headers:
+    """What stands beside the envelope."""
+    found = [JSON, (b"x-gateway-error-category", error.category.encode())]
+    if error.retry_after is not None:
+        found.append((b"retry-after", error.retry_after.encode()))
+    if error.should_retry is not None:
+        found.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    if isinstance(error, MethodNotAllowed):
+        found.append((b"allow", ", ".join(error.allowed).encode()))
+    return found

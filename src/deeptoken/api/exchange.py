@@ -1,0 +1,172 @@
+"""One HTTP exchange on a hot route: its headers read once, its body read within limits.
+
+Plain ASGI: no framework stands between the socket and the path of a call.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from deeptoken import clock, ids
+from deeptoken.api import errors as envelope
+from deeptoken.api.errors import Headers
+from deeptoken.errors import BadRequest, DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
+from deeptoken.gateway.inbound import Inbound
+from deeptoken.settings import Server
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+REQUEST_ID_MAX = 128
+EXPOSED = (
+    b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
+    b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
+    b"openai-processing-ms"
+)
+ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = ("_draining", "_receive", "_send", "_server", "call", "ended", "headers", "scope", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, server: Server, draining: bool) -> None:
+        self.scope = scope
+        self.started = False
+        """The head of the answer has left."""
+        self.ended = False
+        """So has all of it."""
+        self._send = send
+        self._receive = receive
+        self._server = server
+        self._draining = draining
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers = headers
+        id = ids.uuid7()
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        self.call = Inbound(
+            id=id,
+            request_id=_label(headers.get(b"x-request-id")) or id,
+            endpoint=scope["path"],
+            secret=authorization[7:].strip() if authorization[:7].lower() == "bearer " else None,
+            address=None,
+            began=clock.monotonic(),
+            body=self.read_body,
+        )
+
+    @property
+    def peer(self) -> str | None:
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self.started = True
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.ended = True
+        await self._send(message)
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def read_options(self) -> None:
+        """The headers that only a call has.
+
+        Raises:
+            BadRequest: a deadline that is no number.
+        """
+        call = self.call
+        call.organization = self.header(b"x-deeptoken-org")
+        call.idempotency_key = self.header(b"idempotency-key")
+        timeout = self.header(b"x-deeptoken-timeout")
+        if timeout is not None:
+            try:
+                call.timeout_s = float(timeout)
+            except ValueError:
+                call.timeout_s = 0.0
+            if not 0 < call.timeout_s < float("inf"):
+                raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
+
+    def common_headers(self) -> Headers:
+        """What every answer has."""
+        call = self.call
+        headers = [(b"x-deeptoken-id", call.id.encode()), (b"x-request-id", call.request_id.encode())]
+        if b"origin" in self.headers:
+            headers += (ANY_ORIGIN, (b"access-control-expose-headers", EXPOSED))
+        if self._draining:
+            headers.append((b"connection", b"close"))
+        return headers
+
+    async def read_body(self) -> bytes:
+        """The whole body, JSON by its type.
+
+        Raises:
+            UnsupportedMedia, RequestTooLarge: told by its headers, before a byte of it is read.
+            RequestTimeout: too long without a byte.
+        """
+        headers = self.headers
+        kind = headers.get(b"content-type")
+        if kind is not None and not _is_json(kind):
+            raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise UnsupportedMedia("Send the body as it is: compressed bodies are not accepted.")
+        most = self._server.body_bytes_max
+        told = headers.get(b"content-length")
+        if told is not None and int(told) > most:
+            raise self._too_large()
+        message = await self._next()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        parts = [body]
+        size = len(body)
+        while message.get("more_body"):
+            message = await self._next()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > most:
+                raise self._too_large()
+        return b"".join(parts)
+
+    async def _next(self) -> MutableMapping[str, Any]:
+        try:
+            async with asyncio.timeout(self._server.body_idle_seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout("The body did not arrive in time. Send it again.") from None
+        if message["type"] == "http.disconnect":
+            raise asyncio.CancelledError
+        return message
+
+    def _too_large(self) -> RequestTooLarge:
+        most = self._server.body_bytes_max
+        return RequestTooLarge(
+            f"The body is larger than {most} bytes. Shorten the prompt or its attachments."
+        )
+
+    async def answer(self, status: int, body: bytes, headers: Headers, *, close: bool = False) -> None:
+        """A whole answer at once."""
+        found = [*self.common_headers(), *headers, (b"content-length", str(len(body)).encode())]
+        if close:
+            found.append((b"connection", b"close"))
+        await self.send({"type": "http.response.start", "status": status, "headers": found})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def fail(self, error: DeeptokenError) -> None:
+        """An error instead of an answer. What is left of a body is not read: the connection ends."""
+        unread = isinstance(error, RequestTooLarge | RequestTimeout | UnsupportedMedia)
+        await self.answer(error.status, envelope.body(error), envelope.headers(error), close=unread)
+
+
+def _label(value: bytes | None) -> str | None:
+    """The caller's own label, if it is one."""
+    if value is None or not 1 <= len(value) <= REQUEST_ID_MAX:
+        return None
+    return value.decode() if all(0x21 <= byte <= 0x7E for byte in value) else None
+
+
+def _is_json(kind: bytes) -> bool:
+    media = kind.partition(b";")[0].strip().lower()
+    return media == b"application/json" or (media.startswith(b"application/") and media.endswith(b"+json"))

@@ -1,0 +1,173 @@
+"""The HTTP server: uvicorn, and what ASGI cannot see of a connection.
+
+a head that is too large or too slow      431, 408
+bytes that are not HTTP                   400, in the envelope
+too many connections                      503
+a client that goes away                   its call is cancelled, at once
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from deeptoken import ids
+from deeptoken.api import errors as envelope
+from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloaded, RequestTimeout
+from deeptoken.settings import Server as Settings
+
+FIELDS_MAX = 100
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection, within the limits of `settings`."""
+
+    settings: Settings
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.serving: asyncio.Task[Any] | None = None
+        """The task that answers now, set by `api/v1.py`."""
+        self._in_head = True
+        self._head_bytes = 0
+        self._slow: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        if len(self.connections) > self.settings.connections_max:
+            self._refuse(Overloaded("The gateway has too many connections. Try again shortly."))
+            return
+        self._slow = self.loop.call_later(self.settings.header_seconds, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._punctual()
+        if self.serving is not None:
+            self.serving.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        began_in_head = self._in_head
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        # The head goes on past these bytes.
+        self._head_bytes = self._head_bytes + len(data) if began_in_head else len(data)
+        if self._head_bytes > self.settings.header_bytes_max:
+            self._refuse(_head_too_large(self.settings.header_bytes_max))
+        elif self._slow is None and self._head_bytes:
+            self._slow = self.loop.call_later(self.settings.header_seconds, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+        self.scope["deeptoken.connection"] = self  # type: ignore[typeddict-unknown-key] # ours, for api/v1.py
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        self._punctual()
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > FIELDS_MAX or size > self.settings.header_bytes_max:
+            self._refuse(_head_too_large(self.settings.header_bytes_max))
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(
+            BadRequest("This is not a valid HTTP/1.1 request. Check the client, and what stands between.")
+        )
+
+    def _too_slow(self) -> None:
+        self._slow = None
+        if self._head_bytes:
+            self._refuse(RequestTimeout("The request's head did not arrive in time. Send it again."))
+        else:
+            self.transport.close()
+
+    def _punctual(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    def _refuse(self, error: DeeptokenError) -> None:
+        """An answer without a task, and the end of the connection."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Another answer is on its way; these bytes came behind it.
+            self.transport.close()
+            return
+        body = envelope.body(error)
+        id = ids.uuid7().encode()
+        headers = [
+            *envelope.headers(error),
+            (b"x-deeptoken-id", id),
+            (b"x-request-id", id),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + body)
+        self.transport.close()
+
+
+def protocol(settings: Settings) -> type[Connection]:
+    """uvicorn makes a connection of it without a word of ours: the limits stand in the class."""
+    return type("Connection", (Connection,), {"settings": settings})
+
+
+def _head_too_large(most: int) -> HeadTooLarge:
+    return HeadTooLarge(
+        f"The request's head is larger than {most} bytes or {FIELDS_MAX} fields. Send fewer headers."
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, without its signals: `app.py` decides when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server(application: Callable[..., Any], settings: Settings) -> Server:
+    """A server that is not started."""
+    tls = settings.tls
+    config = Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        http=protocol(settings),
+        loop="none",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=2048,
+        timeout_keep_alive=int(settings.keep_alive_seconds),
+        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    return Server(config)

@@ -1,0 +1,271 @@
+"""The hot routes, ``/v1/*``: from a socket's scope to the path of a call and back.
+
+Every answer has a request id; every error is one of `errors.py`, in the envelope; every call leaves a log
+line and its metrics, whatever became of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+import msgspec
+
+from deeptoken import clock
+from deeptoken.api.address import Proxies
+from deeptoken.api.delivery import Events, Whole
+from deeptoken.api.errors import JSON
+from deeptoken.api.exchange import ANY_ORIGIN, Exchange, Receive, Scope, Send
+from deeptoken.catalog.listing import entry
+from deeptoken.errors import (
+    BadRequest,
+    DeeptokenError,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    UpstreamError,
+)
+from deeptoken.gateway import failure
+from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.serve import Gateway
+from deeptoken.gateway.tab import Replay
+from deeptoken.gateway.upstream import Cut
+from deeptoken.identity.caller import Caller
+from deeptoken.ledger.postings import Room
+from deeptoken.money import NanoUsd, credits, credits_json
+from deeptoken.observe.logs import Log, timestamp
+from deeptoken.observe.metrics import Metrics
+from deeptoken.observe.record import Record
+from deeptoken.settings import Server
+from deeptoken.wire.chat import Chat
+from deeptoken.wire.usage import Usage
+
+Handler = Callable[[Exchange], Awaitable[None]]
+
+CHAT = "/v1/chat/completions"
+MODELS = "/v1/models/"
+NOTHING = Usage()
+PREFLIGHT = [
+    ANY_ORIGIN,
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"*, authorization"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Books(Protocol):
+    """What the routes read of the ledger."""
+
+    def room(self, wallet: str) -> Room: ...
+    async def generation(self, wallet: str, id: str) -> Mapping[str, Any] | None: ...
+
+
+class V1:
+    """The ASGI callable for ``/v1/*``."""
+
+    def __init__(self, gateway: Gateway, books: Books, log: Log, metrics: Metrics, server: Server) -> None:
+        self.draining = False
+        self._gateway = gateway
+        self._books = books
+        self._log = log
+        self._metrics = metrics
+        self._server = server
+        self._proxies = Proxies(server.trusted_proxies)
+        self._routes: dict[str, tuple[str, Handler]] = {
+            CHAT: ("POST", self._chat_completions),
+            "/v1/models": ("GET", self._models),
+            "/v1/credits": ("GET", self._credits),
+            "/v1/generation": ("GET", self._generation),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send, server=self._server, draining=self.draining)
+        exchange.call.address = self._proxies.client(exchange.peer, exchange.headers)
+        # The connection cancels this task when the client goes away: at once, wherever it waits.
+        connection = scope.get("deeptoken.connection")
+        if connection is not None:
+            connection.serving = asyncio.current_task()
+        try:
+            await self._route(exchange)
+        except DeeptokenError as error:
+            exchange.call.trace.status, exchange.call.trace.code = error.status, error.code
+            await self._fail(exchange, error)
+        except asyncio.CancelledError:
+            if not exchange.ended:
+                exchange.call.trace.status, exchange.call.trace.code = 499, "client_closed_request"
+        except Exception as error:
+            self._log.unexpected(exchange.call.id, error)
+            exchange.call.trace.status, exchange.call.trace.code = DeeptokenError.status, DeeptokenError.code
+            await self._fail(exchange, DeeptokenError())
+        finally:
+            if connection is not None:
+                connection.serving = None
+            self._note(exchange)
+
+    async def _route(self, exchange: Exchange) -> None:
+        path, method = exchange.scope["path"], exchange.scope["method"]
+        if method == "OPTIONS":
+            return await exchange.answer(204, b"", PREFLIGHT)
+        route = self._routes.get(path)
+        if route is None and path.startswith(MODELS):
+            route = ("GET", self._model)
+        if route is None:
+            raise NotFound(f"There is no {path}. The documentation lists the endpoints.")
+        allowed, handler = route
+        if method != allowed:
+            raise MethodNotAllowed(f"{path} takes {allowed}, not {method}.", allowed=(allowed, "OPTIONS"))
+        return await handler(exchange)
+
+    # Calls.
+
+    async def _chat_completions(self, exchange: Exchange) -> None:
+        exchange.read_options()
+        outlets: list[Events | Whole] = []
+
+        def outlet_for(chat: Chat) -> Events | Whole:
+            outlet = (
+                Events(exchange, chat, self._server.heartbeat_seconds)
+                if chat.stream
+                else Whole(exchange, chat)
+            )
+            outlets.append(outlet)
+            return outlet
+
+        try:
+            await self._gateway.answer(exchange.call, outlet_for)
+        except Replay as replay:
+            await _replay(exchange, replay)
+        except Cut as cut:
+            await self._fail(exchange, _broken(exchange.call, cut), outlets[0])
+        except DeeptokenError as error:
+            if not outlets or not outlets[0].begun:
+                raise
+            exchange.call.trace.status, exchange.call.trace.code = error.status, error.code
+            await self._fail(exchange, error, outlets[0])
+        finally:
+            for outlet in outlets:
+                outlet.close()
+
+    async def _fail(
+        self, exchange: Exchange, error: DeeptokenError, outlet: Events | Whole | None = None
+    ) -> None:
+        if outlet is not None and outlet.begun:
+            await outlet.fail(error)
+        elif not exchange.started:
+            await exchange.fail(error)
+
+    def _note(self, exchange: Exchange) -> None:
+        call = exchange.call
+        trace, bill = call.trace, call.trace.bill
+        duration = clock.monotonic() - call.began
+        waited = trace.waited + (trace.answer.waited if trace.answer else 0.0)
+        usage = bill.usage if bill else NOTHING
+        record = Record(
+            time=timestamp(),
+            level="info" if trace.status < 500 else "warning",
+            event="request",
+            id=call.id,
+            request_id=call.request_id,
+            endpoint=call.endpoint,
+            key=trace.caller.key_name if trace.caller else None,
+            wallet=trace.caller.owner if trace.caller else None,
+            model=trace.model,
+            channel=trace.channel,
+            attempts=trace.attempts,
+            stream=trace.stream,
+            status=trace.status,
+            code=trace.code,
+            outcome=trace.outcome,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            charged=credits_json(bill.charged if bill else NanoUsd(0)),
+            ttft_ms=trace.ttft_ms,
+            duration_ms=round(duration * 1_000),
+            overhead_ms=round((duration - waited) * 1_000, 3),
+        )
+        self._log.request(record)
+        if call.endpoint == CHAT:
+            self._metrics.request(
+                trace.metrics_model,
+                record,
+                waited,
+                (usage.prompt, usage.cached, usage.cache_write, usage.completion, usage.reasoning),
+            )
+            causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
+            if trace.answer is not None and trace.channel is not None:
+                causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
+            self._metrics.attempts(causes)
+            if bill is not None and bill.cost > bill.charged:
+                self._metrics.lost(trace.outcome or "", float(credits(NanoUsd(bill.cost - bill.charged))))
+
+    # What a key may see.
+
+    async def _caller(self, exchange: Exchange) -> Caller:
+        call = exchange.call
+        keys = self._gateway.snapshot.keys
+        call.trace.caller = keys.authenticate(call.secret, call.address, clock.wall_us())
+        return call.trace.caller
+
+    async def _models(self, exchange: Exchange) -> None:
+        caller = await self._caller(exchange)
+        catalog = self._gateway.snapshot.catalog
+        entries = []
+        for id in catalog.exact_ids(caller.group.name, caller.models):
+            model = catalog.model(id, caller.group.name)
+            if model is not None:
+                entries.append(entry(model, caller.group))
+        await _json(exchange, {"object": "list", "data": entries})
+
+    async def _model(self, exchange: Exchange) -> None:
+        caller = await self._caller(exchange)
+        id = exchange.scope["path"].removeprefix(MODELS)
+        model = self._gateway.snapshot.catalog.model(id, caller.group.name)
+        if model is None or not caller.may_call(model.id):
+            raise ModelNotFound(id)
+        await _json(exchange, entry(model, caller.group))
+
+    async def _credits(self, exchange: Exchange) -> None:
+        caller = await self._caller(exchange)
+        room = self._books.room(caller.wallet)
+        await _json(
+            exchange,
+            {
+                "wallet": caller.owner,
+                "balance": credits_json(room.balance),
+                "held": credits_json(NanoUsd(room.balance - room.available)),
+                "available": credits_json(room.available),
+            },
+        )
+
+    async def _generation(self, exchange: Exchange) -> None:
+        caller = await self._caller(exchange)
+        asked = parse_qs(exchange.scope["query_string"].decode("latin-1")).get("id", [""])[0]
+        if not asked:
+            raise BadRequest("id is required: the X-DeepToken-Id or X-Request-Id of a request.", param="id")
+        row = await self._books.generation(caller.wallet, asked)
+        if row is None:
+            raise NotFound(f"No request of this key's owner has the id {asked!r}.", param="id")
+        await _json(exchange, row)
+
+
+async def _json(exchange: Exchange, value: object) -> None:
+    await exchange.answer(200, msgspec.json.encode(value), [JSON])
+
+
+async def _replay(exchange: Exchange, replay: Replay) -> None:
+    """The first answer again: its bytes, its id, its cost."""
+    reply = replay.reply
+    exchange.call.id = replay.id
+    headers = [
+        (b"content-type", reply.content_type.encode()),
+        (b"x-deeptoken-cost", credits(reply.cost).encode()),
+        (b"x-deeptoken-replay", b"true"),
+    ]
+    await exchange.answer(reply.status, reply.body or b"", headers)
+
+
+def _broken(call: Inbound, cut: Cut) -> DeeptokenError:
+    answer = call.trace.answer
+    error = failure.final(cut.failure, answer.at) if answer else UpstreamError(cut.failure.message)
+    call.trace.status, call.trace.code = error.status, error.code
+    return error

@@ -1,0 +1,60 @@
+"""What a failed attempt means: the one table.
+
+    cause          the request goes on   when nobody is left it is
+    connect        to the next           502 upstream_error
+    outage         to the next           502 upstream_error; its 503 and 529: 503;
+                                         a 2xx that is no answer: 502 upstream_invalid_response
+    capacity       to the next           429 upstream_rate_limited
+    slow           to the next           504 upstream_timeout
+    credential     to the next           502 upstream_error; the provider's words are the operator's
+    misconfigured  to the next           404 model_not_found
+    caller         back to the caller    the provider's own status, message and code
+
+Source: spec "what a failure means"; the last provider's answer decides.
+"""
+
+from deeptoken import errors
+from deeptoken.catalog.model import Candidate
+from deeptoken.providers.base import Failure
+
+INVALID_RESPONSE = "upstream_invalid_response"
+MESSAGE_MAX = 2_000
+BUSY = (503, 529)
+
+
+def moves_on(failure: Failure) -> bool:
+    """Whether another channel may do better."""
+    return failure.cause != "caller"
+
+
+def final(failure: Failure, at: Candidate) -> errors.DeeptokenError:
+    """The error that the caller gets when `failure`, at `at`, was the last one."""
+    message = public_message(failure, at)
+    match failure.cause:
+        case "caller":
+            return errors.UpstreamRefused(
+                message, status=failure.status or 400, code=failure.code, param=failure.param
+            )
+        case "capacity":
+            return errors.UpstreamRateLimited(message, retry_after_s=failure.retry_after_s or 1)
+        case "slow":
+            return errors.UpstreamTimeout(message)
+        case "misconfigured":
+            return errors.ModelNotFound(at.model.id)
+    if failure.status in BUSY:
+        return errors.UpstreamUnavailable(message, retry_after_s=failure.retry_after_s)
+    if failure.code == INVALID_RESPONSE:
+        return errors.UpstreamInvalid(message)
+    return errors.UpstreamError(message, retry_after_s=failure.retry_after_s)
+
+
+def public_message(failure: Failure, at: Candidate) -> str:
+    """The provider's words as a caller may read them: the canonical id, no secret, no novel."""
+    if failure.cause == "credential":
+        return "The provider refused the gateway's account. The operator has to look at the channel."
+    message = failure.message[:MESSAGE_MAX]
+    if at.channel.secret:
+        message = message.replace(at.channel.secret, "[secret]")
+    if at.upstream_model not in at.model.id:
+        message = message.replace(at.upstream_model, at.model.id)
+    return message or "The provider failed without saying why. Try again."

@@ -1,0 +1,31 @@
+"""A call as it comes in, whatever brought it."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from deeptoken.gateway.trace import Trace
+from deeptoken.ledger.postings import Claim
+from deeptoken.money import NanoUsd
+
+
+class Inbound(msgspec.Struct):
+    """One call before anything is known of it."""
+
+    id: str
+    """``X-DeepToken-Id``, made here."""
+    request_id: str
+    """The caller's own label, or `id`."""
+    endpoint: str
+    secret: str | None
+    address: str | None
+    began: float
+    """On the monotonic clock."""
+    body: Callable[[], Awaitable[bytes]]
+    organization: str | None = None
+    idempotency_key: str | None = None
+    timeout_s: float | None = None
+    claim: Claim | None = None
+    trace: Trace = msgspec.field(default_factory=Trace)
+    cost_max: NanoUsd | None = None
+    """The caller's ``max_cost_usd``."""

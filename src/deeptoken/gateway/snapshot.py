@@ -1,0 +1,31 @@
+"""Who may call what, as of the last change. Replaced whole: a call sees one state throughout."""
+
+import msgspec
+
+from deeptoken.catalog.catalog import Catalog, Found
+from deeptoken.errors import ModelNotFound, PermissionDenied
+from deeptoken.identity.caller import Caller
+from deeptoken.identity.keys import Keys, authorise
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Keys and catalog that belong together."""
+
+    keys: Keys
+    catalog: Catalog
+
+    def serving(self, caller: Caller, asked: str) -> Found:
+        """What `asked` stands for, to this caller.
+
+        Raises:
+            PermissionDenied: the key makes no calls.
+            ModelNotAllowed: the key's list does not have it.
+            ModelNotFound: nothing serves it in the caller's group, or it has no price.
+        """
+        if caller.scope != "call":
+            raise PermissionDenied(f"This API key has the scope {caller.scope!r}: it makes no calls.")
+        found = self.catalog.find(asked, caller.group.name)
+        authorise(caller, found.model.id if found else asked)
+        if found is None:
+            raise ModelNotFound(asked)
+        return found

@@ -1,0 +1,66 @@
+"""What became of a call: filled on its path, read for its log line, its headers and its metrics."""
+
+import msgspec
+
+from deeptoken.catalog.model import Price
+from deeptoken.gateway.upstream import Answer
+from deeptoken.identity.caller import Caller
+from deeptoken.ledger.postings import Outcome
+from deeptoken.money import NanoUsd
+from deeptoken.wire.usage import Usage
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """What a call is charged, and for what."""
+
+    usage: Usage
+    told: msgspec.Raw | None
+    """The provider's own usage object, if it told one."""
+    estimated: bool
+    cost: NanoUsd
+    charged: NanoUsd
+    price: Price
+    ratio_ppm: int
+    dry: str | None = None
+    """Why the answer ended early: ``wallet_empty``, ``budget_exceeded``, ``max_cost_usd``."""
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One attempt, as `/v1/generation` shows it."""
+
+    channel: str
+    duration_ms: int
+    cause: str | None = None
+    status: int | None = None
+    message: str | None = None
+
+
+class Trace(msgspec.Struct):
+    """One call. What is None was not reached."""
+
+    caller: Caller | None = None
+    model: str | None = None
+    metrics_model: str = ""
+    """The id or the pattern that served it: a caller cannot make labels."""
+    stream: bool = False
+    failures: list[Attempt] = []
+    channel: str | None = None
+    """The last one that was asked."""
+    label: str | None = None
+    answer: Answer | None = None
+    limit: int | None = None
+    waited: float = 0.0
+    """Seconds spent waiting for providers."""
+    ttft_ms: int | None = None
+    outcome: Outcome | None = None
+    bill: Bill | None = None
+    status: int = 200
+    code: str | None = None
+
+    @property
+    def attempts(self) -> int:
+        return len(self.failures) + (self.answer is not None)
+
+    def attempts_json(self) -> str | None:
+        """The failed attempts, for the usage row; None if there was none."""
+        return msgspec.json.encode(self.failures).decode() if self.failures else None

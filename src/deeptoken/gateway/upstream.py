@@ -1,0 +1,216 @@
+"""One attempt at one channel: connect, send, read, time out. What comes back is chat, whatever the dialect.
+
+attempt   -> `Answer` once the first content is there (the commit point), or `Failure`
+Answer    its pieces as they come; after the commit point a failure is `Cut`
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from deeptoken import clock
+from deeptoken.catalog.model import Candidate
+from deeptoken.gateway.failure import INVALID_RESPONSE
+from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
+from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
+from deeptoken.wire.chat import Chat
+
+ERROR_BODY_S = 10.0
+"""How long the body of an error answer is waited for."""
+SOME = 0.001
+
+
+class Response(Protocol):
+    """What `net.py` and `sim` answer with."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    async def read(self, wait_s: float) -> bytes: ...
+    async def whole(self, wait_s: float) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Wanted(msgspec.Struct):
+    """What is wanted of an attempt. Times are on the monotonic clock."""
+
+    chat: Chat
+    asked: Asked
+    stream: bool
+    """Streamed upstream; the caller may still get it whole."""
+    limit: int | None
+    deadline: float
+    accepted: bool = False
+    """A provider has begun to answer: its head, a good one, was there."""
+
+
+class Cut(Exception):
+    """A stream that failed after its first content."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Answer:
+    """A provider's answer, begun. `reply` if it came whole, else `next` gives its pieces."""
+
+    def __init__(self, at: Candidate, response: Response, deadline: float) -> None:
+        self.at = at
+        self.reply: Reply | None = None
+        self.stream: Stream | None = None
+        self.waited = 0.0
+        """Seconds spent waiting for the provider."""
+        self._response = response
+        self._deadline = deadline
+        self._ready: list[Piece] = []
+        self._ended = False
+
+    @property
+    def upstream_id(self) -> str | None:
+        source = self.stream or self.reply
+        return source.upstream_id if source else None
+
+    def close(self) -> None:
+        """Done with it. An answer that has not ended is cancelled upstream, at once."""
+        self._response.close()
+
+    async def next(self) -> list[Piece]:
+        """The pieces that came together; none: it ended rightly.
+
+        Raises:
+            Cut: it did not.
+        """
+        if self._ready:
+            pieces, self._ready = self._ready, []
+            return pieces
+        idle = self.at.channel.timeout.idle
+        return await self._more(clock.monotonic() + idle)
+
+    async def first(self, by: float) -> Failure | None:
+        """Read up to the first content, the commit point; None when it is there."""
+        try:
+            while not self._committed():
+                pieces = await self._more(by)
+                self._ready += pieces
+                if not pieces:
+                    return invalid("the stream ended without an answer")
+        except Cut as cut:
+            return cut.failure
+        return None
+
+    def _committed(self) -> bool:
+        return any(piece.content or piece.finish for piece in self._ready)
+
+    async def _more(self, by: float) -> list[Piece]:
+        """The next pieces, an event at least; `by` then it must have come."""
+        if self.stream is None:
+            return []
+        while not self._ended:
+            began = clock.monotonic()
+            try:
+                data = await self._response.read(max(SOME, min(by, self._deadline) - began))
+                pieces = list(self.stream.feed(data) if data else self.stream.end())
+            except (NetError, Malformed) as error:
+                raise Cut(_failed(error)) from None
+            finally:
+                self.waited += clock.monotonic() - began
+            self._ended = not data or self.stream.done
+            for piece in pieces:
+                if piece.failure is not None:
+                    raise Cut(piece.failure)
+            if pieces:
+                return pieces
+        return []
+
+
+class Upstream:
+    """Makes attempts."""
+
+    def __init__(
+        self,
+        client: Client,
+        providers: Mapping[str, Provider],
+        play: Callable[[Candidate, Wanted], Awaitable[Response]],
+    ) -> None:
+        self._client = client
+        self._providers = providers
+        self._play = play
+
+    async def attempt(self, at: Candidate, wanted: Wanted) -> Answer | Failure:
+        """Ask `at`; an answer whose first content is there, or why not.
+
+        Raises:
+            BadRequest: this provider cannot do what is asked.
+        """
+        timeout = at.channel.timeout
+        provider = self._providers[at.channel.provider]
+        began = clock.monotonic()
+        first_by = min(began + timeout.first_byte, wanted.deadline)
+        try:
+            response = await self._send(provider, at, wanted, first_by)
+        except NetError as error:
+            return _failed(error)
+        try:
+            answer = Answer(at, response, wanted.deadline)
+            failure = await self._begin(answer, response, provider, wanted, first_by)
+        except BaseException:
+            response.close()
+            raise
+        if failure is not None:
+            response.close()
+            return failure
+        answer.waited = clock.monotonic() - began
+        return answer
+
+    async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
+        if at.channel.provider == "sim":
+            return await self._play(at, wanted)
+        request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
+        connect_s = at.channel.timeout.connect
+        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - clock.monotonic()))
+
+    async def _begin(
+        self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float
+    ) -> Failure | None:
+        now = clock.monotonic()
+        try:
+            if not 200 <= response.status < 300:
+                body = await response.whole(max(SOME, min(ERROR_BODY_S, wanted.deadline - now)))
+                return provider.failure(response.status, response.headers, body)
+            wanted.accepted = True
+            if wanted.stream:
+                answer.stream = provider.stream(wanted.asked)
+                return await answer.first(first_by)
+            total = answer.at.channel.timeout.total
+            body = await response.whole(max(SOME, min(total, wanted.deadline - now)))
+            answer.reply = provider.reply(body, wanted.asked)
+        except Lost as error:
+            if not 200 <= response.status < 300:
+                return provider.failure(response.status, response.headers, b"")
+            return _failed(error)
+        except (NetError, Malformed) as error:
+            return _failed(error)
+        return None
+
+
+def invalid(what: str) -> Failure:
+    """A 2xx that is no answer."""
+    return Failure(
+        cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
+    )
+
+
+def _failed(error: NetError | Malformed) -> Failure:
+    match error:
+        case Unreachable():
+            return Failure(cause="connect", message="The provider could not be reached.")
+        case Stalled():
+            return Failure(cause="slow", message="The provider did not answer in time.")
+        case TooLarge():
+            return invalid("it is larger than the limit")
+        case Lost():
+            return Failure(cause="outage", message="The connection to the provider broke.")
+    return invalid(str(error) or "it is not HTTP")
