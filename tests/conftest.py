@@ -1,0 +1,148 @@
+"""A gateway as people run it: the real process, on a real socket, in a folder of its own."""
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deeptoken import ids
+
+START_SECONDS = 20
+STOP_SECONDS = 20
+
+CONFIGURATION = """
+[server]
+port = {port}
+
+[database]
+url = "sqlite:///deeptoken.db"
+
+[[channels]]
+name = "sim"
+provider = "sim"
+models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow", "gpt-6-astra" = "text" }}
+
+[[channels]]
+name = "broken"
+provider = "sim"
+models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
+
+[[models]]
+id = "gpt-6-astra"
+prompt = 1
+completion = 2
+
+[[models]]
+id = "broken/*"
+prompt = 1
+completion = 2
+
+[[users]]
+name = "ops"
+operator = true
+grant_usd = 100.0
+
+[[users]]
+name = "poor"
+
+[[keys]]
+name = "ops"
+owner = "ops"
+secret = "{key}"
+
+[[keys]]
+name = "narrow"
+owner = "ops"
+secret = "{narrow}"
+models = ["sim/echo"]
+
+[[keys]]
+name = "poor"
+owner = "poor"
+secret = "{poor}"
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that answers. `key` has money and all models, `narrow` just ``sim/echo``, `poor` no money."""
+
+    origin: str
+    configuration: Path
+    key: str
+    narrow: str
+    poor: str
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
+
+    def run(self, *words: str) -> str:
+        """What a `deeptoken` command prints about this installation."""
+        command = [deeptoken(), *words, "--config", str(self.configuration)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def usage(self) -> list[dict[str, object]]:
+        """The usage rows, newest last."""
+        return [json.loads(line) for line in self.run("usage", "--json").splitlines()]
+
+
+def deeptoken() -> str:
+    return str(Path(sys.executable).with_name("deeptoken"))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    return False
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Running]:
+    """Start a gateway in `folder`; end it as an operator would, and see that it ended well."""
+    port, key, narrow, poor = free_port(), ids.new_secret(), ids.new_secret(), ids.new_secret()
+    configuration = folder / "deeptoken.toml"
+    configuration.write_text(CONFIGURATION.format(port=port, key=key, narrow=narrow, poor=poor))
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [deeptoken(), "serve", "--config", configuration],
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            for _ in range(START_SECONDS * 50):
+                if ready(port):
+                    break
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.02)
+                    pytest.fail(f"The gateway ended at its start:\n{log.read_text()}")
+            else:
+                pytest.fail(f"The gateway is not ready after {START_SECONDS} s:\n{log.read_text()}")
+            yield Running(f"http://127.0.0.1:{port}", configuration, key, narrow, poor)
+        finally:
+            process.terminate()
+            ended = process.wait(STOP_SECONDS)
+    assert ended == 0, log.read_text()
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("gateway")) as started:
+        yield started
