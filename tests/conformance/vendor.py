@@ -20,7 +20,7 @@ WORK = HERE / ".work"
 LOCK = HERE.parent.parent / "requirements-dev.lock"
 SUITES = ("tests/api_resources/chat/test_completions.py", "tests/api_resources/test_models.py")
 CHOSEN = "(create and Completions) or (list and Models) or (retrieve and Models)"
-COUNT = 100
+COUNT = 75
 
 
 def archive() -> Path:
