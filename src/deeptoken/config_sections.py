@@ -1,0 +1,386 @@
+"""The tables of the configuration file, key by key, and what must hold between them."""
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+from deeptoken import ids
+from deeptoken.catalog.entry import Entry
+from deeptoken.catalog.model import Channel, Group, Rates, Tier, Timeouts
+from deeptoken.config_fields import (
+    Field,
+    Wrong,
+    address_of,
+    amount,
+    expected,
+    fee,
+    flag,
+    many,
+    moment,
+    nearest,
+    network,
+    one_of,
+    pattern,
+    price,
+    quote,
+    ratio,
+    read_table,
+    seconds,
+    table,
+    text,
+    whole,
+)
+from deeptoken.config_lines import Path
+from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Server, Tls
+
+CEILINGS = ("5h", "1d", "7d")
+SCOPES = ("call", "read", "manage")
+OPTIONS = {"sim": ("sim",), "azure": ("api_version",)}
+"""Keys of a channel that only one provider knows."""
+
+
+class Sources(NamedTuple):
+    """Where secrets and files come from, and which secrets stood in the file itself."""
+
+    environ: Mapping[str, str]
+    folder: FilePath
+    plain: list[Path]
+
+    def file(self, value: Any, path: Path) -> FilePath:
+        """A file that is there, named relative to the configuration."""
+        found = self.folder / text(value, path)
+        if not found.is_file():
+            raise Wrong(path, f"there is no file {found}")
+        return found
+
+    def secret(self, value: Any, path: Path) -> Secret:
+        """``{ env = "NAME" }``, ``{ file = "path" }`` or the text itself."""
+        match value:
+            case str() if value.strip():
+                self.plain.append(path)
+                return Secret(value)
+            case {"env": str(name), **more} if not more:
+                found = self.environ.get(name, "")
+                if not found.strip():
+                    raise Wrong(path, f"the environment variable {name} is not set")
+                return Secret(found)
+            case {"file": str(name), **more} if not more:
+                return self._secret_file(name, path)
+        raise expected('{ env = "NAME" }, { file = "path" } or a text', value, path)
+
+    def _secret_file(self, name: str, path: Path) -> Secret:
+        try:
+            said = (self.folder / name).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Wrong(path, f"cannot read the file {self.folder / name}: {type(error).__name__}") from None
+        if not said.strip():
+            raise Wrong(path, f"the file {self.folder / name} is empty")
+        return Secret(said)
+
+
+def server_fields(sources: Sources) -> dict[str, Field]:
+    above_zero, size = seconds(), whole(1)
+    tls = {
+        "certificate": Field(sources.file, textual=True, needed=True),
+        "key": Field(sources.file, textual=True, needed=True),
+    }
+    return {
+        "host": Field(text, textual=True),
+        "port": Field(whole(0, 65_535)),
+        "workers": Field(_one_worker),
+        "trusted_proxies": Field(many(network), listed=True),
+        "tls": Field(lambda raw, path: Tls(**read_table(raw, path, tls)), inner=tls),
+        "metrics_token": Field(sources.secret, textual=True),
+        "body_bytes_max": Field(size),
+        "header_bytes_max": Field(size),
+        "header_seconds": Field(above_zero),
+        "body_idle_seconds": Field(above_zero),
+        "keep_alive_seconds": Field(above_zero),
+        "connections_max": Field(size),
+        "in_flight_max": Field(size),
+        "request_seconds": Field(above_zero),
+        "stream_seconds": Field(above_zero),
+        "heartbeat_seconds": Field(above_zero),
+        "notice_seconds": Field(seconds(zero=True)),
+        "drain_seconds": Field(seconds(zero=True)),
+    }
+
+
+def read_server(raw: Any, sources: Sources) -> Server:
+    return Server(**read_table(raw, ("server",), server_fields(sources)))
+
+
+DATABASE: Mapping[str, Field] = {"url": Field(text, textual=True)}
+GROUP: Mapping[str, Field] = {"ratio": Field(ratio), "weight": Field(whole(1))}
+
+
+def read_database(raw: Any, folder: FilePath) -> Database:
+    """SQLite only: three slashes start at the configuration's folder, four at the root."""
+    url = read_table(raw, ("database",), DATABASE).get("url", "sqlite:///deeptoken.db")
+    where: Path = ("database", "url")
+    if url.startswith(("postgresql:", "postgres:")):
+        raise Wrong(where, "this version serves SQLite only: sqlite:///deeptoken.db")
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path.strip("/") or path.endswith("/"):
+        raise Wrong(
+            where, "expected sqlite:///deeptoken.db (beside this file) or sqlite:////var/lib/deeptoken.db"
+        )
+    return Database(url=url, path=(folder / path).resolve())
+
+
+def read_groups(raw: Any) -> tuple[Group, ...]:
+    """All groups; `default` is always there, and the first."""
+    groups = {"default": Group("default")}
+    for name, told in table(raw, ("groups",)).items():
+        values = read_table(told, ("groups", name), GROUP)
+        groups[name] = Group(name, ratio_ppm=values.get("ratio", 1_000_000), weight=values.get("weight", 1))
+    return tuple(groups.values())
+
+
+def channel_fields(
+    sources: Sources, providers: Collection[str], groups: tuple[Group, ...], options: Collection[str]
+) -> dict[str, Field]:
+    return {
+        "name": Field(text, needed=True),
+        "provider": Field(one_of(providers, "provider"), needed=True),
+        "label": Field(text),
+        "base_url": Field(address_of),
+        "api_key": Field(sources.secret),
+        "models": Field(_channel_models),
+        "priority": Field(whole(-1_000_000, 1_000_000)),
+        "weight": Field(whole(1)),
+        "groups": Field(many(one_of([group.name for group in groups], "group"))),
+        "timeout": Field(_timeouts),
+        "max_concurrency": Field(whole(1)),
+        "enabled": Field(flag),
+        **{name: OPTION_FIELDS[name] for name in options},
+    }
+
+
+def read_channel(
+    raw: Any, path: Path, sources: Sources, *, providers: Mapping[str, str | None], groups: tuple[Group, ...]
+) -> Channel:
+    """One ``[[channels]]``. `providers` gives each provider's own base URL, or None where it has none."""
+    told = table(raw, path).get("provider")
+    options = OPTIONS.get(told, ()) if isinstance(told, str) else ()
+    values = read_table(raw, path, channel_fields(sources, providers, groups, options))
+    provider = values["provider"]
+    base_url = values.pop("base_url", providers[provider])
+    if base_url is None:
+        raise Wrong(path, f'"base_url" is missing: the provider {quote(provider)} has none of its own')
+    return Channel(
+        label=values.pop("label", provider),
+        base_url=base_url,
+        models=values.pop("models", {}),
+        secret=values.pop("api_key", Secret("")),
+        groups=values.pop("groups", None) or ("default",),
+        options={name: values.pop(name) for name in options if name in values},
+        **values,
+    )
+
+
+def read_model(raw: Any, path: Path) -> Entry:
+    """One ``[[models]]``. Without prices it only adds what is known of a model of the price book."""
+    values = read_table(raw, path, MODEL)
+    told = [name for name in RATES if name in values]
+    rates = None
+    if told or "tiers" in values:
+        rates = _rates(values, path)
+    return Entry(
+        id=values["id"],
+        name=values.get("name"),
+        rates=rates,
+        tiers=values.get("tiers", ()),
+        context=values.get("context"),
+        max_output=values.get("max_output"),
+        owned_by=values.get("owned_by"),
+        modalities=values.get("modalities"),
+        capabilities=values.get("capabilities"),
+    )
+
+
+def user_fields(groups: tuple[Group, ...]) -> dict[str, Field]:
+    return {
+        "name": Field(_account, needed=True),
+        "tier": Field(one_of([group.name for group in groups], "tier")),
+        "operator": Field(flag),
+        "grant_usd": Field(amount),
+    }
+
+
+def read_user(raw: Any, path: Path, *, groups: tuple[Group, ...]) -> DeclaredUser:
+    """One ``[[users]]``."""
+    values = read_table(raw, path, user_fields(groups))
+    return DeclaredUser(grant=values.pop("grant_usd", 0), **values)
+
+
+def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, Field]:
+    return {
+        "name": Field(text, needed=True),
+        "secret": Field(sources.secret),
+        "sha256": Field(_sha256),
+        "owner": Field(partial(_owner, users=[user.name for user in users]), needed=True),
+        "models": Field(many(pattern)),
+        "ips": Field(many(network)),
+        "ceilings": Field(_ceilings),
+        "rpm": Field(whole(1)),
+        "tpm": Field(whole(1)),
+        "concurrency": Field(whole(1)),
+        "scope": Field(one_of(SCOPES, "scope")),
+        "expires": Field(moment),
+    }
+
+
+def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUser, ...]) -> DeclaredKey:
+    """One ``[[keys]]``: its secret, or the SHA-256 of it."""
+    values = read_table(raw, path, key_fields(sources, users))
+    secret, digest = values.pop("secret", None), values.pop("sha256", None)
+    if (secret is None) == (digest is None):
+        raise Wrong(path, 'a key needs its "secret", or the "sha256" of it, and not both')
+    if secret is not None:
+        if not ids.well_formed(secret):
+            raise Wrong(
+                (*path, "secret"),
+                'this is no key, or it has a typo; "deeptoken keys generate" prints a well-formed one',
+            )
+        digest = ids.digest(secret)
+    return DeclaredKey(
+        digest=digest,
+        shown=secret[: ids.KEY_SHOWN] if secret else "",
+        networks=values.pop("ips", ()),
+        expires_us=values.pop("expires", None),
+        **values,
+    )
+
+
+def unique(values: list[tuple[str, Path]], what: str) -> None:
+    """No name twice.
+
+    Raises:
+        Wrong: at the second of them.
+    """
+    seen: set[str] = set()
+    for name, path in values:
+        if name in seen:
+            raise Wrong(path, f"there are two {what} {quote(name)}")
+        seen.add(name)
+
+
+def _one_worker(value: Any, path: Path) -> int:
+    if whole(1)(value, path) > 1:
+        raise Wrong(path, "this version runs one worker: workers = 1")
+    return 1
+
+
+def _channel_models(value: Any, path: Path) -> dict[str, str]:
+    """A list of ids, or a table of ids and what the upstream calls them."""
+    if isinstance(value, list):
+        return {name: name for name in many(pattern)(value, path)}
+    if not isinstance(value, dict):
+        raise expected("a list of ids, or a table of ids and the upstream's names", value, path)
+    for ours, theirs in value.items():
+        where = (*path, ours)
+        pattern(ours, where)
+        pattern(theirs, where)
+        if theirs.endswith("*") and not ours.endswith("*"):
+            raise Wrong(where, f'{quote(ours)} is one model: the upstream\'s name for it has no "*"')
+    return value
+
+
+def _timeouts(value: Any, path: Path) -> Timeouts:
+    above_zero = Field(seconds())
+    fields = dict.fromkeys(("connect", "first_byte", "idle", "total"), above_zero)
+    return Timeouts(**read_table(value, path, fields))
+
+
+def _sim(value: Any, path: Path) -> dict[str, float]:
+    return read_table(value, path, {"delay": Field(seconds(zero=True)), "pace": Field(seconds())})
+
+
+OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text)}
+
+
+RATES = (
+    "prompt",
+    "completion",
+    "cached_prompt",
+    "cache_write",
+    "cache_write_1h",
+    "prompt_audio",
+    "reasoning",
+    "completion_audio",
+    "request",
+)
+RATE_FIELDS: Mapping[str, Field] = {name: Field(fee if name == "request" else price) for name in RATES}
+
+
+def _rates(values: Mapping[str, Any], path: Path) -> Rates:
+    told = {name: values[name] for name in RATES if name in values}
+    if "prompt" not in told:
+        raise Wrong(path, '"prompt" is missing: a price needs it')
+    told.setdefault("completion", 0)
+    if "cached_prompt" in told:
+        told["cached"] = told.pop("cached_prompt")
+    return Rates(**told)
+
+
+def _tier(value: Any, path: Path) -> Tier:
+    values = read_table(value, path, {"above": Field(whole(1), needed=True), **RATE_FIELDS})
+    return Tier(above=values["above"], rates=_rates(values, path))
+
+
+def _capabilities(value: Any, path: Path) -> dict[str, bool]:
+    return {name: flag(told, (*path, name)) for name, told in table(value, path).items()}
+
+
+MODEL: Mapping[str, Field] = {
+    "id": Field(pattern, needed=True),
+    "name": Field(text),
+    **RATE_FIELDS,
+    "tiers": Field(many(_tier)),
+    "context": Field(whole(1)),
+    "max_output": Field(whole(1)),
+    "owned_by": Field(text),
+    "modalities": Field(many(text)),
+    "capabilities": Field(_capabilities),
+}
+
+
+def _account(value: Any, path: Path) -> str:
+    """A user's name or e-mail address."""
+    if any(c.isspace() or c == ":" for c in text(value, path)):
+        raise Wrong(path, "a user's name has no spaces and no colon")
+    return str(value)
+
+
+def _owner(value: Any, path: Path, *, users: list[str]) -> str:
+    if text(value, path).startswith("org:"):
+        raise Wrong(path, "this version has no organizations: name a user")
+    name = value.removeprefix("user:")
+    one_of(users, "user")(name, path)
+    return f"user:{name}"
+
+
+def _sha256(value: Any, path: Path) -> bytes:
+    try:
+        digest = bytes.fromhex(text(value, path))
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise Wrong(path, "expected a SHA-256: 64 hexadecimal digits")
+    return digest
+
+
+def _ceilings(value: Any, path: Path) -> dict[str, int]:
+    for window in table(value, path):
+        if window not in CEILINGS:
+            raise Wrong((*path, window), f"unknown window {quote(window)}{nearest(window, CEILINGS)}")
+    return {window: _above_zero(value[window], (*path, window)) for window in CEILINGS if window in value}
+
+
+def _above_zero(value: Any, path: Path) -> int:
+    limit = amount(value, path)
+    if limit == 0:
+        raise Wrong(path, "expected an amount in USD above 0")
+    return limit

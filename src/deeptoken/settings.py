@@ -1,0 +1,116 @@
+"""What an operator can set, as frozen values. `config.py` reads them; docs/configuration.md explains each.
+
+Nothing here is a default of somebody else: a channel, a model and a group are the catalog's own values.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from deeptoken.catalog.entry import Entry
+from deeptoken.catalog.model import Channel, Group
+from deeptoken.money import NanoUsd
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Scope = Literal["call", "read", "manage"]
+
+
+class ConfigError(Exception):
+    """A wrong key or value: where it stands, what was expected. Its text never has a secret in it."""
+
+    def __init__(self, message: str, *, file: Path | None = None, line: int | None = None) -> None:
+        where = "".join(f"{part}:" for part in (file, line) if part is not None)
+        super().__init__(f"{where} {message}" if where else message)
+        self.message = message
+        self.file = file
+        self.line = line
+
+
+class Secret(str):
+    """A text that does not show itself in a log, a traceback or a repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+
+class Tls(msgspec.Struct, frozen=True):
+    certificate: Path
+    key: Path
+
+
+class Server(msgspec.Struct, frozen=True):
+    """``[server]``. Times are seconds, sizes bytes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    trusted_proxies: tuple[Network, ...] = ()
+    tls: Tls | None = None
+    metrics_token: Secret | None = None
+    body_bytes_max: int = 32 * 1024 * 1024
+    header_bytes_max: int = 32 * 1024
+    header_seconds: float = 10.0
+    body_idle_seconds: float = 30.0
+    keep_alive_seconds: float = 75.0
+    connections_max: int = 10_000
+    in_flight_max: int = 2_000
+    request_seconds: float = 600.0
+    stream_seconds: float = 3_600.0
+    heartbeat_seconds: float = 15.0
+    notice_seconds: float = 0.0
+    drain_seconds: float = 30.0
+
+
+class Database(msgspec.Struct, frozen=True):
+    """``[database]``. `path` is where the file of a SQLite URL lies."""
+
+    url: str
+    path: Path
+
+
+class DeclaredUser(msgspec.Struct, frozen=True):
+    """A user that the file declares. `grant` is credited once."""
+
+    name: str
+    tier: str | None = None
+    operator: bool = False
+    grant: NanoUsd = NanoUsd(0)
+
+
+class DeclaredKey(msgspec.Struct, frozen=True):
+    """An API key that the file declares, by the SHA-256 of its secret."""
+
+    name: str
+    owner: str
+    """``user:ops``."""
+    digest: bytes
+    shown: str = ""
+    """The first characters of the secret; empty where only its SHA-256 is known."""
+    models: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    ceilings: dict[str, NanoUsd] = {}
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+    scope: Scope = "call"
+    expires_us: int | None = None
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All of a configuration."""
+
+    file: Path | None
+    server: Server
+    database: Database
+    channels: tuple[Channel, ...] = ()
+    models: tuple[Entry, ...] = ()
+    groups: tuple[Group, ...] = (Group("default"),)
+    """`default` is always one of them."""
+    users: tuple[DeclaredUser, ...] = ()
+    keys: tuple[DeclaredKey, ...] = ()
+    plain_secrets: tuple[str, ...] = ()
+    """Where a secret stands in the file itself: ``channel "openai-main", api_key``."""

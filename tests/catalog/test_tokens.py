@@ -1,0 +1,143 @@
+"""Tokens of a prompt: a bound that needs no tokenizer, and an exact count."""
+
+import base64
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deeptoken.catalog.tokens import (
+    AUDIO_BYTES,
+    FILE_BYTES,
+    IMAGE_TOKENS,
+    TEXT_COUNTED_MAX,
+    bound,
+    count,
+    count_text,
+    load,
+)
+from deeptoken.wire.chat import Chat, read
+
+MODEL = "gpt-4o-mini"
+
+
+def chat(*messages: object, **more: object) -> Chat:
+    return read(msgspec.json.encode({"model": MODEL, "messages": list(messages), **more}))
+
+
+def said(content: object) -> dict[str, object]:
+    return {"role": "user", "content": content}
+
+
+def test_a_text_is_counted_by_the_vocabulary_of_its_family() -> None:
+    text = "The quick brown fox jumps over the lazy dog."
+
+    assert count_text(text, "gpt-4o") == 10
+    assert count_text("tokenization", "openai/gpt-4o") == count_text("tokenization", "o200k-default")
+    assert count_text("", "gpt-4o") == 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4",
+        "llama-3.1-8b",
+        "deepseek-chat",
+        "Qwen/Qwen3-8B",
+        "glm-4",
+        "kimi-k2",
+        "mistral-small",
+        "gemini",
+    ],
+)
+def test_every_family_has_a_vocabulary_that_loads(model: str) -> None:
+    load(model)
+
+    assert 2 <= count_text("Hello, world", model) <= 6
+
+
+def test_words_that_look_like_control_tokens_are_plain_text() -> None:
+    assert count_text("<|endoftext|>", "gpt-4o") > 1
+
+
+def test_a_chat_is_its_texts_and_the_frame_around_them() -> None:
+    one = chat(
+        {"role": "system", "content": "You are terse."}, {"role": "user", "name": "bob", "content": "Hi"}
+    )
+
+    tokens = count(one, MODEL)
+
+    texts = sum(count_text(text, MODEL) for text in ("You are terse.", "bob", "Hi"))
+    assert tokens == 3 + 2 * 4 + 1 + texts
+
+
+def test_tools_and_calls_count() -> None:
+    function = {"name": "look_up", "description": "Looks a word up.", "parameters": {"type": "object"}}
+    plain = chat(said("Hi"))
+
+    with_tools = chat(said("Hi"), tools=[{"type": "function", "function": function}])
+    call = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": '{"word":"x"}'}}
+    with_call = chat(said("Hi"), {"role": "assistant", "tool_calls": [call]})
+
+    assert count(with_tools, MODEL) > count(plain, MODEL) + 10
+    assert count(with_call, MODEL) > count(plain, MODEL) + 4
+
+
+def test_the_bound_of_a_text_is_the_bytes_of_its_body() -> None:
+    one = chat(said("héllo"))
+
+    assert bound(one) == one.size
+
+
+def test_the_bound_is_at_most_the_context() -> None:
+    one = chat(said("x" * 1_000))
+
+    assert bound(one, 500) == 500
+    assert bound(one, 500_000) == one.size
+
+
+def test_an_image_counts_as_its_tokens_and_not_as_the_bytes_that_carry_it() -> None:
+    url = "data:image/png;base64," + base64.b64encode(bytes(60_000)).decode()
+    parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
+
+    one = chat(said(parts))
+
+    assert bound(one) == one.size - len(url) + IMAGE_TOKENS
+    assert IMAGE_TOKENS < count(one, MODEL) <= bound(one)
+
+
+def test_audio_and_files_count_by_their_bytes() -> None:
+    data = base64.b64encode(bytes(40_000)).decode()
+    audio = chat(said([{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]))
+    file = chat(said([{"type": "file", "file": {"file_data": data, "filename": "a.pdf"}}]))
+
+    frame = 200
+    assert 40_000 // AUDIO_BYTES <= bound(audio) <= 40_000 // AUDIO_BYTES + frame
+    assert 40_000 // FILE_BYTES <= bound(file) <= 40_000 // FILE_BYTES + frame
+
+
+def test_a_long_text_stays_at_its_bound() -> None:
+    long = "a" * (TEXT_COUNTED_MAX + 1)
+    one = chat(said(long))
+
+    assert count(one, MODEL) == bound(one)
+    assert count_text(long, MODEL) == len(long)
+    assert count_text("é" * (TEXT_COUNTED_MAX // 2 + 1), MODEL) == TEXT_COUNTED_MAX + 2
+
+
+def test_large_media_do_not_keep_a_short_text_from_being_counted() -> None:
+    url = "data:image/png;base64," + "A" * (TEXT_COUNTED_MAX + 100)
+
+    one = chat(said([{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": url}}]))
+
+    assert count(one, MODEL) < IMAGE_TOKENS + 20
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
+def test_a_count_is_never_above_the_bound(texts: list[str]) -> None:
+    one = chat(*(said(text) for text in texts))
+
+    assert count(one, MODEL) <= bound(one)
+    assert all(count_text(text, MODEL) <= len(text.encode()) for text in texts)

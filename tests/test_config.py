@@ -1,0 +1,521 @@
+"""The configuration: what is read, and with which words what is wrong is refused."""
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from deeptoken import config, ids
+from deeptoken.catalog.model import Group, Timeouts
+from deeptoken.config import environment, find, from_environment, load, warnings
+from deeptoken.config_lines import Lines
+from deeptoken.settings import ConfigError, Secret, Server, Settings
+
+PROVIDERS = {"openai": "https://api.openai.com/v1", "sim": "", "azure": None}
+BODY = "0123456789" * 4
+KEY = f"dtk_{BODY}{ids.checksum(BODY)}"
+OTHER_BODY = "A" * 40
+OTHER_KEY = f"dtk_{OTHER_BODY}{ids.checksum(OTHER_BODY)}"
+HIDDEN = "sk-hidden"
+
+WHOLE = f"""
+[server]
+host = "0.0.0.0"
+port = 9090
+workers = 1
+trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
+tls = {{ certificate = "cert.pem", key = "key.pem" }}
+metrics_token = {{ file = "token" }}
+request_seconds = 120
+drain_seconds = 0
+
+[database]
+url = "sqlite:///data/deeptoken.db"
+
+[[channels]]
+name = "openai-main"
+provider = "openai"
+label = "OpenAI"
+api_key = {{ env = "OPENAI_API_KEY" }}
+models = {{ "gpt-4o-mini" = "gpt-4o-mini", "acme/*" = "*" }}
+priority = 10
+weight = 2
+groups = ["default", "pro"]
+timeout = {{ connect = 2.5, idle = 30 }}
+max_concurrency = 200
+
+[[channels]]
+name = "sim"
+provider = "sim"
+models = ["text"]
+sim = {{ delay = 0.5, pace = 20 }}
+enabled = false
+
+[[models]]
+id = "gpt-4o-mini"
+prompt = 0.15
+cached_prompt = 0.075
+completion = 0.60
+request = 0.001
+context = 128000
+max_output = 16384
+tiers = [{{ above = 64000, prompt = 0.3, completion = 1.2 }}]
+capabilities = {{ tools = true }}
+
+[[models]]
+id = "acme/*"
+max_output = 4096
+
+[groups.pro]
+ratio = 1.25
+weight = 20
+
+[[users]]
+name = "ops"
+tier = "pro"
+operator = true
+grant_usd = 100.5
+
+[[keys]]
+name = "ci"
+secret = {{ env = "CI_KEY" }}
+owner = "ops"
+models = ["gpt-*"]
+ips = ["192.0.2.0/24"]
+ceilings = {{ "5h" = 5.0, "7d" = 100 }}
+rpm = 600
+tpm = 100000
+concurrency = 5
+scope = "read"
+expires = 2027-01-31T00:00:00Z
+
+[[keys]]
+name = "hashed"
+sha256 = "{"ab" * 32}"
+owner = "user:ops"
+"""
+ENVIRON = {"OPENAI_API_KEY": HIDDEN, "CI_KEY": KEY}
+
+
+def write(folder: Path, text: str) -> Path:
+    for name in ("cert.pem", "key.pem"):
+        (folder / name).write_text("PEM")
+    (folder / "token").write_text("scrape-me\n")
+    file = folder / "deeptoken.toml"
+    file.write_text(text)
+    return file
+
+
+def read(folder: Path, text: str, **environ: str) -> Settings:
+    return load(write(folder, text), ENVIRON | environ, providers=PROVIDERS)
+
+
+def refused(folder: Path, text: str, **environ: str) -> ConfigError:
+    with pytest.raises(ConfigError) as error:
+        read(folder, text, **environ)
+    return error.value
+
+
+def test_nothing_at_all_is_a_configuration() -> None:
+    settings = load(None, {}, providers=PROVIDERS)
+
+    assert settings.server == Server()
+    assert settings.groups == (Group("default"),)
+    assert settings.database.path == Path.cwd() / "deeptoken.db"
+
+
+def test_the_server_and_the_database_are_read(tmp_path: Path) -> None:
+    settings = read(tmp_path, WHOLE)
+
+    server = settings.server
+    assert (server.host, server.port, server.request_seconds, server.drain_seconds) == (
+        "0.0.0.0",
+        9090,
+        120.0,
+        0.0,
+    )
+    assert server.trusted_proxies == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("2001:db8::1"))
+    assert server.tls is not None
+    assert server.tls.certificate == tmp_path / "cert.pem"
+    assert server.metrics_token == "scrape-me"
+    assert settings.database.path == tmp_path / "data" / "deeptoken.db"
+
+
+def test_a_channel_is_read(tmp_path: Path) -> None:
+    openai, sim = read(tmp_path, WHOLE).channels
+
+    assert (openai.name, openai.label, openai.priority, openai.weight) == ("openai-main", "OpenAI", 10, 2)
+    assert openai.base_url == "https://api.openai.com/v1"
+    assert openai.secret == HIDDEN
+    assert openai.models == {"gpt-4o-mini": "gpt-4o-mini", "acme/*": "*"}
+    assert openai.groups == ("default", "pro")
+    assert openai.timeout == Timeouts(connect=2.5, idle=30.0)
+    assert openai.max_concurrency == 200
+    assert (sim.label, sim.models, sim.enabled) == ("sim", {"text": "text"}, False)
+    assert sim.options == {"sim": {"delay": 0.5, "pace": 20.0}}
+
+
+def test_prices_and_money_are_whole_numbers(tmp_path: Path) -> None:
+    settings = read(tmp_path, WHOLE)
+
+    mini, family = settings.models
+    assert mini.rates is not None
+    assert (mini.rates.prompt, mini.rates.cached, mini.rates.completion) == (150_000, 75_000, 600_000)
+    assert mini.rates.request == 1_000_000_000
+    assert (mini.tiers[0].above, mini.tiers[0].rates.completion) == (64_000, 1_200_000)
+    assert (mini.context, mini.max_output, mini.capabilities) == (128_000, 16_384, {"tools": True})
+    assert (family.id, family.rates, family.max_output) == ("acme/*", None, 4_096)
+    assert settings.groups == (Group("default"), Group("pro", ratio_ppm=1_250_000, weight=20))
+    assert settings.users[0].grant == 100_500_000_000
+    assert settings.keys[0].ceilings == {"5h": 5_000_000_000, "7d": 100_000_000_000}
+
+
+def test_a_key_is_read_by_its_digest(tmp_path: Path) -> None:
+    key, hashed = read(tmp_path, WHOLE).keys
+
+    assert (key.name, key.owner, key.digest, key.shown) == ("ci", "user:ops", ids.digest(KEY), KEY[:8])
+    assert (key.models, key.rpm, key.tpm, key.concurrency, key.scope) == (("gpt-*",), 600, 100_000, 5, "read")
+    assert key.networks == (ipaddress.ip_network("192.0.2.0/24"),)
+    expires = datetime.datetime(2027, 1, 31, tzinfo=datetime.UTC)
+    assert key.expires_us == int(expires.timestamp()) * 1_000_000
+    assert (hashed.digest, hashed.shown, hashed.owner) == (b"\xab" * 32, "", "user:ops")
+
+
+def test_no_secret_shows_itself(tmp_path: Path) -> None:
+    settings = read(tmp_path, WHOLE.replace('{ env = "OPENAI_API_KEY" }', '"sk-plain"'))
+
+    shown = repr(settings)
+    assert not any(secret in shown for secret in ("sk-plain", "scrape-me", KEY[8:]))
+    assert repr(Secret("x")) == "Secret(...)"
+    assert f"Bearer {settings.channels[0].secret}" == "Bearer sk-plain"
+
+
+def test_a_secret_in_the_file_itself_is_warned_of(tmp_path: Path) -> None:
+    settings = read(tmp_path, WHOLE.replace('{ env = "OPENAI_API_KEY" }', '"sk-plain"'))
+
+    assert [warning.partition(" stands")[0] for warning in warnings(settings)] == [
+        'channel "openai-main", api_key'
+    ]
+    assert warnings(read(tmp_path, WHOLE)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("sqlite:///a.db", "a.db"), ("sqlite:///b/a.db", "b/a.db"), ("sqlite:////var/a.db", "/var/a.db")],
+)
+def test_three_slashes_start_beside_the_file_and_four_at_the_root(
+    tmp_path: Path, url: str, path: str
+) -> None:
+    settings = read(tmp_path, f'[database]\nurl = "{url}"')
+
+    assert settings.database.path == tmp_path / path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("DEEPTOKEN_SERVER__PORT", "9000", lambda s: s.server.port == 9000),
+        ("DEEPTOKEN_SERVER__HOST", "8080", lambda s: s.server.host == "8080"),
+        ("DEEPTOKEN_SERVER__REQUEST_SECONDS", "1.5", lambda s: s.server.request_seconds == 1.5),
+        ("DEEPTOKEN_SERVER__METRICS_TOKEN", "123", lambda s: s.server.metrics_token == "123"),
+        ("DEEPTOKEN_SERVER__TRUSTED_PROXIES", "10.0.0.1", lambda s: len(s.server.trusted_proxies) == 1),
+        ("DEEPTOKEN_SERVER__TRUSTED_PROXIES", "10.0.0.1, ::1", lambda s: len(s.server.trusted_proxies) == 2),
+        ("DEEPTOKEN_SERVER__TRUSTED_PROXIES", '["10.0.0.1"]', lambda s: len(s.server.trusted_proxies) == 1),
+        ("DEEPTOKEN_SERVER__TLS__KEY", "cert.pem", lambda s: s.server.tls.key.name == "cert.pem"),
+        ("DEEPTOKEN_DATABASE__URL", "sqlite:///x.db", lambda s: s.database.path.name == "x.db"),
+        ("DEEPTOKEN_GROUPS__PRO__RATIO", "2", lambda s: s.groups[1] == Group("pro", 2_000_000, 20)),
+        ("DEEPTOKEN_GROUPS__DEFAULT__WEIGHT", "7", lambda s: s.groups[0].weight == 7),
+        ("DEEPTOKEN_GROUPS__FREE__RATIO", "0", lambda s: s.groups[2] == Group("free", 0)),
+        ("DEEPTOKEN_CONFIG", "elsewhere.toml", lambda s: s.server.port == 9090),
+    ],
+)
+def test_the_environment_stands_over_the_file(tmp_path: Path, name: str, value: str, found: object) -> None:
+    settings = read(tmp_path, WHOLE, **{name: value})
+
+    assert callable(found)
+    assert found(settings)
+    assert settings.plain_secrets == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DEEPTOKEN_SERVER__PROT", "1", 'names no setting; did you mean "DEEPTOKEN_SERVER__PORT"?'),
+        ("DEEPTOKEN_SERVER__PORT", "http", "expected a whole number from 0 to 65535, found a text"),
+        ("DEEPTOKEN_SERVER__TLS", "x", "names no setting"),
+        ("DEEPTOKEN_SERVER__PORT__X", "1", "names no setting"),
+        ("DEEPTOKEN_SERVER__QUEUE_SECONDS", "5", "names no setting; this version has no queue"),
+        (
+            "DEEPTOKEN_CHANNELS__0__NAME",
+            "x",
+            "names no setting; channels is a list, which only the file can set",
+        ),
+        ("DEEPTOKEN_NOTHING__AT_ALL", "x", "names no setting"),
+        ("DEEPTOKEN_GROUPS__PRO__RATIOS", "x", "names no setting"),
+        ("DEEPTOKEN_GROUPS__PRO__RATIO", "-1", "expected a ratio, at least 0, found -1"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str, words: str) -> None:
+    error = refused(tmp_path, WHOLE, **{name: value})
+
+    assert str(error).startswith(f"the environment variable {name}")
+    assert words in str(error)
+
+
+CHANNEL = '[[channels]]\nname = "a"\nprovider = "openai"\n'
+USER = '[[users]]\nname = "ops"\n'
+KEYED = f'{USER}[[keys]]\nname = "ci"\nowner = "ops"\n'
+SECRET_LINE = f'secret = "{KEY}"\n'
+
+WRONG = [
+    # What stands in the file, the line, the words.
+    ("[server]\nport = 1\nprot = 2", 3, 'server.prot: unknown key "prot"; did you mean "port"?'),
+    ("[server]\nport = 70000", 2, "server.port: expected a whole number from 0 to 65535, found 70000"),
+    ("[server]\nport = true", 2, "server.port: expected a whole number from 0 to 65535, found true"),
+    ("[server]\nport = 80.5", 2, "found 80.5"),
+    ('server = "x"', 1, "server: expected a table, found a text"),
+    ("[server]\n\n# more than one\nworkers = 4", 4, "this version runs one worker"),
+    ("[server]\nqueue_seconds = 5", 2, "this version has no queue"),
+    ("[server]\nheader_seconds = 0", 2, "expected a number of seconds above 0, found 0"),
+    ("[server]\ndrain_seconds = -1", 2, "expected a number of seconds, at least 0, found -1"),
+    ("[server]\nheader_seconds = inf", 2, "expected a number of seconds above 0"),
+    ('[server]\ntrusted_proxies = ["10.0.0.0/8",\n  "nowhere"]', 2, "expected an address or a range"),
+    ('[server]\ntrusted_proxies = ["10.0.0.1/8"]', 2, "expected an address or a range"),
+    ('[server]\ntls = { certificate = "cert.pem" }', 2, 'server.tls: "key" is missing'),
+    ('[server]\ntls = { certificate = "cert.pem", key = "gone.pem" }', 2, "server.tls.key: there is no file"),
+    ('[server]\nmetrics_token = { env = "NOT_SET" }', 2, "the environment variable NOT_SET is not set"),
+    ('[server]\nmetrics_token = { file = "gone" }', 2, "cannot read the file"),
+    ("[server]\nmetrics_token = 5", 2, 'expected { env = "NAME" }, { file = "path" } or a text, found 5'),
+    ('[database]\nurl = "postgresql://u:hidden@h/d"', 2, "this version serves SQLite only"),
+    ('[database]\nurl = "deeptoken.db"', 2, "expected sqlite:///deeptoken.db"),
+    ('[database]\nurl = "sqlite:///"', 2, "expected sqlite:///deeptoken.db"),
+    ("[databse]\nurl = 1", 1, 'unknown key "databse"; did you mean "database"?'),
+    ('[[organizations]]\nslug = "acme"', 1, "organizations are not in this version"),
+    ('[channels]\nname = "a"', 1, "expected [[channels]], one for each, found a table"),
+    ("channels = [1]", 1, "the channel number 1: expected a table, found 1"),
+    (f'{CHANNEL}api_ky = "hidden"', 4, 'channel "a", api_ky: unknown key "api_ky"; did you mean "api_key"?'),
+    ('[[channels]]\nprovider = "openai"', 1, 'the channel number 1: "name" is missing'),
+    ('[[channels]]\nname = "a"', 1, 'channel "a": "provider" is missing'),
+    ('[[channels]]\nname = "a"\nprovider = "opnai"', 3, 'no provider "opnai"; did you mean "openai"?'),
+    (
+        '[[channels]]\nname = "a"\nprovider = "azure"',
+        1,
+        '"base_url" is missing: the provider "azure" has none',
+    ),
+    (f'{CHANNEL}base_url = "api.test"', 4, "expected a URL that starts with https:// or http://"),
+    (f"{CHANNEL}\n{CHANNEL}", 6, 'channel "a", name: there are two channels "a"'),
+    (f'{CHANNEL}groups = ["default", "por"]', 4, 'channel "a", groups.1: there is no group "por"'),
+    (
+        f'{CHANNEL}api_key = {{ env = "NOT_SET" }}',
+        4,
+        'channel "a", api_key: the environment variable NOT_SET',
+    ),
+    (f'{CHANNEL}api_key = {{ evn = "X" }}', 4, "expected { env ="),
+    (f'{CHANNEL}models = {{ "a*b" = "x" }}', 4, 'a pattern has one "*", at its end; "a*b" has not'),
+    (f'{CHANNEL}models = {{ "a" = "*" }}', 4, '"a" is one model: the upstream\'s name for it has no "*"'),
+    (f"{CHANNEL}models = [\n  'x',\n  '*y',\n]", 4, '"*y" has not'),
+    (
+        f"{CHANNEL}models = 5",
+        4,
+        "expected a list of ids, or a table of ids and the upstream's names, found 5",
+    ),
+    (f"{CHANNEL}weight = 0", 4, "expected a whole number, at least 1, found 0"),
+    (f"{CHANNEL}timeout = {{ connect = 1, total = 0 }}", 4, 'channel "a", timeout.total: expected a number'),
+    (f"{CHANNEL}[channels.timeout]\nconnect = 1\nfirst = 2", 6, 'unknown key "first"'),
+    (f"{CHANNEL}timeout.idle = -1", 4, 'channel "a", timeout.idle'),
+    (f"{CHANNEL}sim = {{ pace = 1 }}", 4, 'unknown key "sim"'),
+    ('[[channels]]\nname = "s"\nprovider = "sim"\nsim = { pace = 0 }', 4, 'channel "s", sim.pace'),
+    ('[[models]]\nid = "m"\nprompt = -1', 3, "expected a price in USD per 1M tokens, at least 0, found -1"),
+    ('[[models]]\nid = "m"\nprompt = 0.0000001', 3, "at most six decimals"),
+    (
+        '[[models]]\nid = "m"\nprompt = "1"',
+        3,
+        "expected a price in USD per 1M tokens, at least 0, found a text",
+    ),
+    ('[[models]]\nid = "m"\ncompletion = 1', 1, 'model "m": "prompt" is missing: a price needs it'),
+    ('[[models]]\nid = "*m"', 2, 'a pattern has one "*", at its end; "*m" has not'),
+    ('[[models]]\nid = "m"\n[[models]]\nid = "m"', 4, 'there are two models "m"'),
+    ('[[models]]\nid = "m"\nprompt = 1\ntiers = [{ above = 1 }]', 4, '"prompt" is missing'),
+    ('[[models]]\nid = "m"\ncapabilities = { tools = 1 }', 3, "expected true or false, found 1"),
+    ("[groups.pro]\nratoi = 1", 2, 'groups.pro.ratoi: unknown key "ratoi"; did you mean "ratio"?'),
+    ("[groups.pro]\nratio = -0.5", 2, "expected a ratio, at least 0, found -0.5"),
+    (
+        "[groups]\npro = { ratio = 1, weight = 0 }",
+        2,
+        "groups.pro.weight: expected a whole number, at least 1",
+    ),
+    (f'{USER}tier = "gold"', 3, 'user "ops", tier: there is no tier "gold"; known: default'),
+    (f"{USER}grant_usd = -1", 3, "expected an amount in USD, at least 0, found -1"),
+    (f"{USER}grant_usd = nan", 3, "expected an amount in USD, at least 0, found NaN"),
+    ('[[users]]\nname = "user:ops"', 2, "a user's name has no spaces and no colon"),
+    (f"{USER}{USER}", 4, 'there are two users "ops"'),
+    (f'[[keys]]\nname = "ci"\nowner = "bob"\n{SECRET_LINE}', 3, 'key "ci", owner: there is no user "bob"'),
+    (f'[[keys]]\nname = "ci"\nowner = "org:acme"\n{SECRET_LINE}', 3, "this version has no organizations"),
+    (KEYED, 3, 'key "ci": a key needs its "secret", or the "sha256" of it, and not both'),
+    (f'{KEYED}{SECRET_LINE}sha256 = "{"ab" * 32}"', 3, "and not both"),
+    (f'{KEYED}secret = "dtk_hidden"', 6, "this is no key, or it has a typo"),
+    (f'{KEYED}sha256 = "abc"', 6, "expected a SHA-256: 64 hexadecimal digits"),
+    (f'{KEYED}{SECRET_LINE}ips = ["10.0.0.300"]', 7, "expected an address or a range"),
+    (f'{KEYED}{SECRET_LINE}models = ["a*b"]', 7, 'a pattern has one "*"'),
+    (f'{KEYED}{SECRET_LINE}ceilings = {{ "2d" = 1 }}', 7, 'key "ci", ceilings.2d: unknown window "2d"'),
+    (f'{KEYED}{SECRET_LINE}ceilings = {{ "1d" = 0 }}', 7, "expected an amount in USD above 0"),
+    (f"{KEYED}{SECRET_LINE}rpm = 0", 7, "expected a whole number, at least 1, found 0"),
+    (f"{KEYED}{SECRET_LINE}tpm = -5", 7, "expected a whole number, at least 1, found -5"),
+    (f"{KEYED}{SECRET_LINE}concurrency = 1.5", 7, "expected a whole number, at least 1, found 1.5"),
+    (f'{KEYED}{SECRET_LINE}scope = "admin"', 7, 'there is no scope "admin"'),
+    (f'{KEYED}{SECRET_LINE}expires = "2027-01-01"', 7, "expected a date and time such as"),
+    (f"{KEYED}{SECRET_LINE}expires = 2027-01-01", 7, "expected a date and time such as"),
+    (
+        f"{KEYED}{SECRET_LINE}{KEYED.removeprefix(USER)}{SECRET_LINE}",
+        8,
+        'there are two keys "ci of user:ops"',
+    ),
+    (
+        f'{KEYED}{SECRET_LINE}[[keys]]\nname = "other"\nowner = "ops"\n{SECRET_LINE}',
+        7,
+        'key "other": has the same secret as the key "ci"',
+    ),
+    ("[server]\nport = ", 2, "this is not TOML: Invalid value"),
+    ("[server]\nport = 1\nport = 2", 3, "this is not TOML: Cannot overwrite a value"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), WRONG, ids=[words for _, _, words in WRONG])
+def test_what_is_wrong_is_refused_with_file_line_and_words(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    error = refused(tmp_path, text)
+
+    assert words in str(error)
+    assert error.line == line
+    assert str(error).startswith(f"{tmp_path / 'deeptoken.toml'}:{line}: ")
+    assert "hidden" not in str(error)
+    assert KEY not in str(error)
+
+
+def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+
+    assert "is empty" in str(refused(tmp_path, '[server]\nmetrics_token = { file = "empty" }'))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "deeptoken.toml"
+    file.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(file, {}, providers=PROVIDERS)
+
+
+def test_the_file_is_the_named_one_else_the_variable_s_else_the_one_that_lies_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named, by_variable = tmp_path / "named.toml", tmp_path / "variable.toml"
+    named.touch()
+    by_variable.touch()
+    environ = {"DEEPTOKEN_CONFIG": str(by_variable)}
+
+    assert find(None, {}) is None
+    assert find(named, environ) == named
+    assert find(None, environ) == by_variable
+    (tmp_path / "deeptoken.toml").touch()
+    assert find(None, {}) == Path("deeptoken.toml")
+
+
+def test_a_named_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file; --config names it"):
+        find(tmp_path / "gone.toml", {})
+    with pytest.raises(ConfigError, match=r"no such file; DEEPTOKEN_CONFIG names it"):
+        find(None, {"DEEPTOKEN_CONFIG": str(tmp_path / "gone.toml")})
+
+
+def test_keys_in_the_environment_become_channels() -> None:
+    variables = {
+        "openai": ("OPENAI_API_KEY", "https://api.openai.com/v1"),
+        "anthropic": ("ANTHROPIC_API_KEY", "https://api.anthropic.com"),
+    }
+
+    (channel,) = from_environment({"OPENAI_API_KEY": "sk-x", "ANTHROPIC_API_KEY": " "}, variables)
+
+    assert (channel.name, channel.provider, channel.secret) == ("openai", "openai", "sk-x")
+    assert (channel.base_url, channel.models) == ("https://api.openai.com/v1", {})
+    assert "sk-x" not in repr(channel)
+
+
+def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPTOKEN_TEST_ONLY", "1")
+
+    assert environment()["DEEPTOKEN_TEST_ONLY"] == "1"
+
+
+PLACES = '''# a comment with [brackets] = and "quotes
+[server]   # more
+port = 1
+note = """
+port = 2
+[groups.fake]
+"""
+[[channels]]
+name = "a # not a comment"
+models = [
+  "x",
+  "y",
+]
+"quoted key" = 1
+timeout.connect = 1
+
+[[channels]]
+timeout = { connect = 1, total = 2 }
+[channels.limits]
+deep = 1
+
+[groups."a.b"]
+ratio = 1
+[[models]]
+tiers = [
+  { above = 1, prompt = 2 },
+  { above = 3, prompt = 4 },
+]
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("server",), 2),
+        (("server", "port"), 3),
+        (("server", "note"), 4),
+        (("channels", 0), 8),
+        (("channels", 0, "name"), 9),
+        (("channels", 0, "models"), 10),
+        (("channels", 0, "models", 1), 10),
+        (("channels", 0, "quoted key"), 14),
+        (("channels", 0, "timeout", "connect"), 15),
+        (("channels", 1), 17),
+        (("channels", 1, "timeout", "total"), 18),
+        (("channels", 1, "limits", "deep"), 20),
+        (("groups", "a.b", "ratio"), 23),
+        (("models", 0, "tiers", 0, "prompt"), 26),
+        (("models", 0, "tiers", 1, "prompt"), 27),
+        (("groups", "fake"), 1),
+        (("nothing",), 1),
+    ],
+)
+def test_the_line_of_a_key_is_found(path: tuple[str | int, ...], line: int) -> None:
+    assert Lines(PLACES).of(path) == line
+
+
+def test_every_setting_stands_in_the_documentation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
+
+    chapters = {chapter.partition("\n")[0]: chapter for chapter in page.split("\n## ")}
+    missing = [
+        (table, name)
+        for table, names in config.known_settings().items()
+        for name in names
+        if f"`{name}`" not in chapters[f"`{table}`"]
+    ]
+
+    assert missing == []
