@@ -302,6 +302,7 @@ def test_each_part_becomes_its_block(part: dict[str, Any], block: dict[str, Any]
         ({"type": "image_url", "image_url": {"url": "ftp://x.example"}}, "image_url.url"),
         ({"type": "image_url", "image_url": {"url": "data:image/png,abc"}}, "image_url.url"),
         ({"type": "file", "file": {"file_id": "file-1"}}, "file.file_data"),
+        ({"type": "document", "source": {"type": "file", "file_id": "file_1"}}, "source"),
         ({"type": "file", "file": {"file_data": "data:application/zip;base64,AAAA"}}, "file.file_data"),
         ({"type": "file", "file": {"file_data": "data:text/plain;base64,%%"}}, "file.file_data"),
     ],
@@ -372,6 +373,19 @@ def test_deltas_of_a_thought_that_a_client_kept_one_by_one_are_one_thought() -> 
     said = turns(HI, {"role": "assistant", "content": "4", "reasoning_details": deltas}, HI)
 
     assert said[1]["content"][0] == {"type": "thinking", "thinking": "Two and two.", "signature": "s"}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "thinking", "thinking": "Hm.", "signature": "s"},
+        {"type": "redacted_thinking", "data": "Rk9P"},
+    ],
+)
+def test_thinking_as_anthropic_writes_it_goes_back_too(block: dict[str, Any]) -> None:
+    said = turns(HI, {"role": "assistant", "content": "4", "reasoning_details": [block]}, HI)
+
+    assert said[1]["content"] == [block, {"type": "text", "text": "4"}]
 
 
 @pytest.mark.parametrize(
@@ -457,6 +471,16 @@ def test_the_choice_of_tools_is_translated(fields: dict[str, Any], expected: obj
     now = {"type": "function", "function": {"name": "now"}}
 
     assert sent(HI, tools=[now], **fields).get("tool_choice") == expected
+
+
+def test_a_schema_nested_too_deeply_is_refused() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(450):
+        schema = {"type": "object", "properties": {"a": schema}}
+    deep = {"type": "function", "function": {"name": "deep", "strict": True, "parameters": schema}}
+
+    with pytest.raises(BadRequest):
+        asked(HI, tools=[deep])
 
 
 def test_a_choice_without_tools_is_dropped() -> None:
@@ -958,6 +982,7 @@ def refusal(kind: str, message: str) -> bytes:
         (402, "billing_error", "Pay.", "credential", "billing_error"),
         (403, "permission_error", "No.", "credential", "permission_error"),
         (404, "not_found_error", "model: claude-x", "misconfigured", "not_found_error"),
+        (404, "not_found_error", "model: a-profile", "misconfigured", "not_found_error"),
         (404, "not_found_error", "Not found", "misconfigured", "not_found_error"),
         (404, "not_found_error", "Container x was not found", "caller", "not_found_error"),
         (408, "timeout_error", "Slow.", "slow", "timeout_error"),
@@ -998,7 +1023,15 @@ def test_retry_after_is_read_in_seconds_alone(value: str, expected: float | None
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>502</html>", b"\xff", b"[1]", b'{"error": "x"}', refusal("api_error", "<HTML>x</HTML>")],
+    [
+        b"",
+        b"<html>502</html>",
+        b"\xff",
+        b"[1]",
+        b'{"error": "x"}',
+        refusal("api_error", "<HTML>x</HTML>"),
+        refusal("api_error", "<!DOCTYPE x>"),
+    ],
 )
 def test_a_failure_that_cannot_be_read_is_told_in_our_words(body: bytes) -> None:
     failure = Anthropic().failure(502, {}, body)

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from deeptoken.catalog.model import Candidate
+from deeptoken.errors import BadRequest
 from deeptoken.providers.anthropic_answer import (
     FINISH,
     NOTHING,
@@ -66,7 +67,11 @@ class Anthropic:
     name = "anthropic"
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
-        wanted = body(chat, at, stream=stream, limit=limit)
+        try:
+            wanted = body(chat, at, stream=stream, limit=limit)
+            written = msgspec.json.encode(wanted.fields)
+        except RecursionError:
+            raise BadRequest("A schema or message is nested too deeply.") from None
         headers: tuple[tuple[str, str], ...] = (
             ("content-type", "application/json"),
             ("x-api-key", at.channel.secret),
@@ -75,7 +80,7 @@ class Anthropic:
         if wanted.betas:
             headers += (("anthropic-beta", ",".join(wanted.betas)),)
         base = (at.channel.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
-        return HttpRequest(f"{base}/v1/messages", headers, msgspec.json.encode(wanted.fields))
+        return HttpRequest(f"{base}/v1/messages", headers, written)
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
         try:

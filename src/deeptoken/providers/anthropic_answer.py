@@ -49,6 +49,7 @@ OUR_ACCOUNT = (
 CALLERS_OWN = ("container", "file", "skill")
 """What else may not be found."""
 TOO_LONG = ("prompt is too long", "exceed context limit", "exceeds the context window")
+HTML = ("<html", "<!doctype")
 MESSAGE_MAX = 2_000
 NOTHING = msgspec.Raw()
 """A field that did not come."""
@@ -197,7 +198,7 @@ def failure_told(error: ErrorBody | None, status: int | None = None) -> Failure:
     message = (error.message if error else None) or ""
     if status is None:
         status = STATUS.get(kind or "", 500)
-    if not message or "<html" in message.lower():
+    if not message or any(mark in message.lower() for mark in HTML):
         message = f"Anthropic answered with status {status} and no message."
     return Failure(
         cause=_cause(status, message.lower()),
@@ -212,7 +213,8 @@ def _cause(status: int, message: str) -> Cause:
     if status in (401, 402, 403) or (status in (400, 429) and any(words in message for words in OUR_ACCOUNT)):
         return "credential"
     if status == 404:
-        return "caller" if any(word in message for word in CALLERS_OWN) else "misconfigured"
+        own = "model" not in message and any(word in message for word in CALLERS_OWN)
+        return "caller" if own else "misconfigured"
     if status == 408:
         return "slow"
     if status == 429:

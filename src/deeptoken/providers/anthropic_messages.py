@@ -125,6 +125,10 @@ def _part(part: dict[str, Any], path: str) -> Block | None:
             block = {"type": "image", "source": _image(url, path)}
         case {"type": "file", "file": dict(file)}:
             block = _document(file, path)
+        case {"source": {"type": "file"}}:
+            raise BadRequest(
+                "Send the file itself: one stored upstream is not yours.", param=f"{path}.source"
+            )
         case {"type": str(kind)} if kind in NATIVE_PARTS:
             return part
         case _:
@@ -233,30 +237,35 @@ def _thoughts(details: list[dict[str, Any]]) -> list[_Thought]:
     """What Claude signed. A stream's deltas that were kept one by one are joined by their index."""
     found: list[_Thought] = []
     for detail in details:
-        at = detail.get("index")
-        index = at if isinstance(at, int) else None
-        match detail:
-            case {"type": "reasoning.text", "format": "anthropic-claude-v1"}:
-                text, signature = detail.get("text") or "", detail.get("signature") or ""
-            case {"type": "thinking", "thinking": str(text), "signature": str(signature)}:
-                pass
-            case {"type": "reasoning.encrypted", "format": "anthropic-claude-v1", "data": str(data)} | {
-                "type": "redacted_thinking",
-                "data": str(data),
-            }:
-                found.append(_Thought(index, [], data=data))
-                continue
-            case _:
-                continue
-        if not isinstance(text, str) or not isinstance(signature, str):
+        thought = _thought(detail)
+        if thought is None:
             continue
         last = found[-1] if found else None
-        if last and index is not None and last.index == index and not (last.signature or last.data):
-            last.texts.append(text)
-            last.signature = signature
+        open_still = last is not None and not (last.signature or last.data)
+        if last and open_still and thought.index is not None and thought.index == last.index:
+            last.texts += thought.texts
+            last.signature = thought.signature
         else:
-            found.append(_Thought(index, [text], signature))
+            found.append(thought)
     return [thought for thought in found if thought.signature or thought.data]
+
+
+def _thought(detail: dict[str, Any]) -> _Thought | None:
+    """One detail, in OpenRouter's shape or as Anthropic writes it; None if it is another provider's."""
+    kind, at = detail.get("type"), detail.get("index")
+    if kind in ("reasoning.text", "reasoning.encrypted") and detail.get("format") != FORMAT:
+        return None
+    index = at if isinstance(at, int) else None
+    if kind in ("reasoning.encrypted", "redacted_thinking"):
+        data = detail.get("data")
+        return _Thought(index, [], data=data) if isinstance(data, str) else None
+    if kind not in ("reasoning.text", "thinking"):
+        return None
+    text = detail.get("text" if kind == "reasoning.text" else "thinking") or ""
+    signature = detail.get("signature") or ""
+    if not isinstance(text, str) or not isinstance(signature, str):
+        return None
+    return _Thought(index, [text], signature)
 
 
 def _woven(thoughts: list[_Thought], said: list[Block]) -> list[Block]:
