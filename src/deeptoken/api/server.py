@@ -7,6 +7,7 @@ a client that goes away                   its call is cancelled, at once
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -143,9 +144,19 @@ def _head_too_large(most: int) -> HeadTooLarge:
 class Server(uvicorn.Server):
     """uvicorn's server, without its signals: `app.py` decides when it ends."""
 
+    listening: Callable[[str], None] | None = None
+    """Told the address, once connections are taken there."""
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.listening is not None and self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            scheme = "https" if self.config.is_ssl else "http"
+            self.listening(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def server(application: Callable[..., Any], settings: Settings) -> Server:

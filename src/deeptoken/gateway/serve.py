@@ -25,7 +25,7 @@ import msgspec
 
 from deeptoken import clock, ids
 from deeptoken.catalog.model import Candidate, Model
-from deeptoken.errors import BadRequest, NoChannel, OrganizationNotFound
+from deeptoken.errors import BadRequest, NoChannel, OrganizationNotFound, Overloaded
 from deeptoken.gateway import failure
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
@@ -81,7 +81,7 @@ class Gateway:
         chat = _read(call, await call.body())
         model, candidates = _authorised(call, snapshot, caller, chat)
         with self.room:
-            order = plan(candidates, ids.draw)
+            order = plan(self._free(candidates), ids.draw)
             outlet = outlet_for(chat)
             async with Tab(self._ledger, caller, model, chat, call, outlet) as tab:
                 wanted = tab.wanted(_asked(call, model), self._deadline(call, chat))
@@ -94,6 +94,12 @@ class Gateway:
                         if not await tab.covers():
                             break
             await outlet.finish()
+
+    def _free(self, candidates: tuple[Candidate, ...]) -> list[Candidate]:
+        free = [candidate for candidate in candidates if not self._upstream.full(candidate.channel)]
+        if not free:
+            raise Overloaded("Every channel that serves this model is full. Try again shortly.")
+        return free
 
     async def _first_answer(self, call: Inbound, order: tuple[Candidate, ...], wanted: Wanted) -> Answer:
         """Attempts in order, until one answers."""

@@ -3,7 +3,7 @@
 import msgspec
 
 from deeptoken.catalog.catalog import Catalog, Found
-from deeptoken.errors import ModelNotFound, PermissionDenied
+from deeptoken.errors import AccountSuspended, ModelNotFound, PermissionDenied
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.keys import Keys, authorise
 
@@ -18,10 +18,13 @@ class Snapshot(msgspec.Struct, frozen=True):
         """What `asked` stands for, to this caller.
 
         Raises:
+            AccountSuspended: its owner may do nothing.
             PermissionDenied: the key makes no calls.
             ModelNotAllowed: the key's list does not have it.
             ModelNotFound: nothing serves it in the caller's group, or it has no price.
         """
+        if caller.suspended:
+            raise AccountSuspended("This account is suspended. Ask the operator why.")
         if caller.scope != "call":
             raise PermissionDenied(f"This API key has the scope {caller.scope!r}: it makes no calls.")
         found = self.catalog.find(asked, caller.group.name)

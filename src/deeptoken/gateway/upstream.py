@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.catalog.model import Candidate
+from deeptoken.catalog.model import Candidate, Channel
 from deeptoken.gateway.failure import INVALID_RESPONSE
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
@@ -57,12 +57,13 @@ class Cut(Exception):
 class Answer:
     """A provider's answer, begun. `reply` if it came whole, else `next` gives its pieces."""
 
-    def __init__(self, at: Candidate, response: Response, deadline: float) -> None:
+    def __init__(self, at: Candidate, response: Response, deadline: float, leave: Callable[[], None]) -> None:
         self.at = at
         self.reply: Reply | None = None
         self.stream: Stream | None = None
         self.waited = 0.0
         """Seconds spent waiting for the provider."""
+        self._leave = leave
         self._response = response
         self._deadline = deadline
         self._ready: list[Piece] = []
@@ -76,6 +77,7 @@ class Answer:
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
         self._response.close()
+        self._leave()
 
     async def next(self) -> list[Piece]:
         """The pieces that came together; none: it ended rightly.
@@ -138,6 +140,12 @@ class Upstream:
         self._client = client
         self._providers = providers
         self._play = play
+        self._busy: dict[str, int] = {}
+
+    def full(self, channel: Channel) -> bool:
+        """Whether it serves as many calls as it may."""
+        most = channel.max_concurrency
+        return most is not None and self._busy.get(channel.name, 0) >= most
 
     async def attempt(self, at: Candidate, wanted: Wanted) -> Answer | Failure:
         """Ask `at`; an answer whose first content is there, or why not.
@@ -145,16 +153,28 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
-        timeout = at.channel.timeout
+        if self.full(at.channel):
+            return Failure(cause="capacity", message="The channel serves as many calls as it may.")
+        leave = self._enter(at.channel)
+        try:
+            outcome = await self._asked(at, wanted, leave)
+        except BaseException:
+            leave()
+            raise
+        if isinstance(outcome, Failure):
+            leave()
+        return outcome
+
+    async def _asked(self, at: Candidate, wanted: Wanted, leave: Callable[[], None]) -> Answer | Failure:
         provider = self._providers[at.channel.provider]
         began = clock.monotonic()
-        first_by = min(began + timeout.first_byte, wanted.deadline)
+        first_by = min(began + at.channel.timeout.first_byte, wanted.deadline)
         try:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
             return _failed(error)
         try:
-            answer = Answer(at, response, wanted.deadline)
+            answer = Answer(at, response, wanted.deadline, leave)
             failure = await self._begin(answer, response, provider, wanted, first_by)
         except BaseException:
             response.close()
@@ -164,6 +184,18 @@ class Upstream:
             return failure
         answer.waited = clock.monotonic() - began
         return answer
+
+    def _enter(self, channel: Channel) -> Callable[[], None]:
+        """Count a call on a channel that has a limit; what is returned takes it back."""
+        if channel.max_concurrency is None:
+            return _nothing
+        busy, name = self._busy, channel.name
+        busy[name] = busy.get(name, 0) + 1
+
+        def leave() -> None:
+            busy[name] -= 1
+
+        return leave
 
     async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
         if at.channel.provider == "sim":
@@ -194,6 +226,10 @@ class Upstream:
         except (NetError, Malformed) as error:
             return _failed(error)
         return None
+
+
+def _nothing() -> None:
+    """A channel without a limit is not counted."""
 
 
 def invalid(what: str) -> Failure:

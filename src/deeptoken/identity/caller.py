@@ -5,6 +5,7 @@ import ipaddress
 import msgspec
 
 from deeptoken.catalog.model import Group
+from deeptoken.catalog.patterns import any_matches
 from deeptoken.ledger.postings import Limit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,3 +28,7 @@ class Caller(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     scope: str = "call"
     expires_us: int | None = None
+    suspended: bool = False
+
+    def may_call(self, model: str) -> bool:
+        return not self.models or any_matches(self.models, model)

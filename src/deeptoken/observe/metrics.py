@@ -5,7 +5,14 @@ its listed id or its pattern, a channel its name.
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from deeptoken.observe.record import Record
 
@@ -18,6 +25,8 @@ class Metrics:
     """One registry for one gateway. Label sets are looked up once and kept."""
 
     def __init__(self) -> None:
+        # A series more for each counter, which says when it began: nobody asks for it.
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry, namespace="deeptoken")
         histogram = partial(Histogram, registry=self.registry, namespace="deeptoken")

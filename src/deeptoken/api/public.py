@@ -1,0 +1,125 @@
+"""What needs no key: the catalog, and what operators and balancers read. Routed by starlette."""
+
+import hmac
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from deeptoken import ids
+from deeptoken.api import errors as envelope
+from deeptoken.catalog.catalog import Catalog
+from deeptoken.catalog.listing import entry
+from deeptoken.errors import DeeptokenError, MethodNotAllowed, NotFound, PermissionDenied
+from deeptoken.observe.metrics import Metrics
+from deeptoken.settings import Server
+
+GROUP_SHOWN = "free"
+CORS = {"access-control-allow-origin": "*"}
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FORWARDED = ("forwarded", "x-forwarded-for", "via")
+
+
+class Public:
+    """The routes outside ``/v1``. `catalog` and `state` are asked at each request."""
+
+    def __init__(
+        self,
+        catalog: Callable[[], Catalog],
+        state: Callable[[], dict[str, Any]],
+        metrics: Metrics,
+        server: Server,
+    ) -> None:
+        self._catalog = catalog
+        self._state = state
+        self._metrics = metrics
+        self._server = server
+
+    def application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/api/catalog", self.catalog, methods=["GET"]),
+                Route("/healthz", self.healthz, methods=["GET"]),
+                Route("/readyz", self.readyz, methods=["GET"]),
+                Route("/metrics", self.metrics, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _http_error, DeeptokenError: _error},
+        )
+
+    async def catalog(self, request: Request) -> Response:
+        """The catalog with prices, as group `free` sees it, else `default`."""
+        catalog = self._catalog()
+        group = catalog.group(GROUP_SHOWN)
+        entries = []
+        for id in catalog.exact_ids(group.name):
+            model = catalog.model(id, group.name)
+            if model is not None:
+                entries.append(entry(model, group))
+        return _json({"object": "list", "data": entries}, headers=CORS)
+
+    async def healthz(self, request: Request) -> Response:
+        """The process lives."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:
+        """Whether a balancer should send calls here."""
+        state = self._state()
+        return _json(state, status=200 if state["ready"] else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """For who has the token; without one, for this machine, unless the request was forwarded.
+
+        Raises:
+            PermissionDenied: anyone else.
+        """
+        token = self._server.metrics_token
+        if token is not None:
+            sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(sent.encode(), token.encode()):
+                raise PermissionDenied("Send the metrics token: Authorization: Bearer ...")
+        elif not _is_local(request):
+            raise PermissionDenied("Without server.metrics_token, /metrics answers this machine only.")
+        return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=_ids())
+
+
+def _is_local(request: Request) -> bool:
+    if request.client is None or any(name in request.headers for name in FORWARDED):
+        return False
+    return ipaddress.ip_address(request.client.host).is_loopback
+
+
+def _ids() -> dict[str, str]:
+    id = ids.uuid7()
+    return {"x-deeptoken-id": id, "x-request-id": id}
+
+
+def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers=_ids() | (headers or {}),
+    )
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DeeptokenError)
+    headers = {name.decode(): value.decode() for name, value in envelope.headers(error)}
+    return Response(envelope.body(error), status_code=error.status, headers=_ids() | headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own: a route or a method that is not there."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 405:
+        allowed = tuple((error.headers or {}).get("Allow", "GET").split(", "))
+        message = f"{path} takes {', '.join(allowed)}, not {request.method}."
+        return await _error(request, MethodNotAllowed(message, allowed=allowed))
+    return await _error(request, NotFound(f"There is no {path}. The documentation lists the endpoints."))

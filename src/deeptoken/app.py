@@ -1,0 +1,221 @@
+"""The composition root: settings in, a gateway that runs out. What is built here is built once.
+
+A start: lock and load the ledger, write what the file declares, read keys and catalog, listen.
+A stop:  tell balancers, stop listening, finish what is in flight, settle, end.
+"""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from deeptoken.api.exchange import Receive, Scope, Send
+from deeptoken.api.public import Public
+from deeptoken.api.server import Server, server
+from deeptoken.api.v1 import V1
+from deeptoken.config import environment
+from deeptoken.gateway.limits import Room
+from deeptoken.gateway.play import playing
+from deeptoken.gateway.serve import Deadlines, Gateway
+from deeptoken.gateway.snapshot import Snapshot
+from deeptoken.gateway.upstream import Upstream
+from deeptoken.installation import declare, snapshot
+from deeptoken.jobs import Jobs
+from deeptoken.ledger.postings import Room as Money
+from deeptoken.ledger.postings import Sweep
+from deeptoken.money import NanoUsd
+from deeptoken.net import Client, Proxies
+from deeptoken.observe.logs import Log
+from deeptoken.observe.metrics import Metrics
+from deeptoken.providers.registry import PROVIDERS
+from deeptoken.settings import ConfigError, Settings
+from deeptoken.store.ledger import open_writer
+from deeptoken.store.reads import Reader, read
+from deeptoken.store.secrets import Secrets, load_secrets
+from deeptoken.store.shown import shown
+from deeptoken.store.sqlite import StoreError
+from deeptoken.store.writer import Writer
+
+SWITCH_INTERVAL_S = 0.0005
+"""The ledger's thread must get the interpreter back soon after its disk has answered."""
+SWEEP_S = 60.0
+NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
+
+
+class Application:
+    """The one ASGI application: hot routes go straight, all others through starlette."""
+
+    def __init__(self, v1: V1, rest: Callable[..., Any]) -> None:
+        self._v1 = v1
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/v1/"):
+            await self._v1(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+class Books:
+    """What the API reads of the ledger: balances from the writer's memory, rows from the database."""
+
+    def __init__(self, writer: Writer, settings: Settings) -> None:
+        self._writer = writer
+        self._path = settings.database.path
+
+    def room(self, wallet: str) -> Money:
+        return self._writer.room(wallet) or NOTHING
+
+    async def generation(self, wallet: str, id: str) -> Mapping[str, Any] | None:
+        record = await read(self._path, lambda reader: reader.usage(id, wallet))
+        return None if record is None else shown(record, attempts=True)
+
+
+class Running:
+    """A gateway that is built, and its state."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reload: Callable[[], Settings],
+        writer: Writer,
+        log: Log,
+        stale: asyncio.Event,
+    ) -> None:
+        self.settings = settings
+        self.draining = False
+        self._reload = reload
+        self._writer = writer
+        self._log = log
+        self._secrets: Secrets = load_secrets(settings.database.path)
+        self._stale = stale
+        self.gateway: Gateway
+        self.v1: V1
+
+    async def refresh(self) -> None:
+        """Read keys and catalog anew, when people, channels or prices were written."""
+        await self._stale.wait()
+        self._stale.clear()
+        self.gateway.snapshot = await self.read_snapshot()
+
+    async def read_snapshot(self) -> Snapshot:
+        settings, secrets = self.settings, self._secrets
+        return await read(settings.database.path, lambda reader: snapshot(settings, reader, secrets))
+
+    async def reread_file(self) -> None:
+        """SIGHUP: the file's channels, models, groups, users and keys, as it is now. A bad one changes nothing."""
+        try:
+            settings = await asyncio.to_thread(self._reload)
+            with Reader(self.settings.database.path) as reader:
+                await declare(settings, self._writer, reader)
+        except (ConfigError, StoreError) as error:
+            self._log.event("reload_failed", "error", error=str(error))
+            return
+        self.settings = settings
+        self._stale.set()
+        self._log.event("reloaded", file=str(settings.file))
+
+    def state(self) -> dict[str, Any]:
+        """What `/readyz` says. The providers' health does not count, else their outage would be ours."""
+        channels = {channel.name: channel.enabled for channel in self.gateway.snapshot.catalog.channels}
+        checks = {
+            "database": not self._writer.failing,
+            "channels": any(channels.values()),
+            "shutting_down": self.draining,
+        }
+        ready = checks["database"] and checks["channels"] and not self.draining
+        return {"ready": ready, **checks, "channel": channels}
+
+
+async def run(
+    settings: Settings, *, reload: Callable[[], Settings], listening: Callable[[str], None] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. `listening` is told the address.
+
+    Raises:
+        StoreError: the database cannot be used. `WriterRuns`: another gateway has it.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(Log())
+        metrics = Metrics()
+        path = settings.database.path
+        stale = asyncio.Event()
+        writer = await stack.enter_async_context(open_writer(path, changed=stale.set))
+        running = Running(settings, reload, writer, log, stale)
+        with Reader(path) as reader:
+            await declare(settings, writer, reader)
+        client = Client(proxies=_proxies(environment()))
+        stack.push_async_callback(client.close)
+        running.gateway = _gateway(settings, await running.read_snapshot(), writer, client)
+        jobs = await stack.enter_async_context(Jobs(log))
+        jobs.every(0.0, running.refresh)
+        jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+        running.v1 = V1(running.gateway, Books(writer, settings), log, metrics, settings.server)
+        _gauges(metrics, running.gateway, writer)
+        public = Public(lambda: running.gateway.snapshot.catalog, running.state, metrics, settings.server)
+        listener = server(Application(running.v1, public.application()), settings.server)
+        await _serve(listener, running, listening)
+
+
+def _proxies(environ: Mapping[str, str]) -> Proxies:
+    """As everybody's: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case."""
+
+    def told(name: str) -> str | None:
+        return environ.get(name.lower()) or environ.get(name) or None
+
+    exceptions = (told("NO_PROXY") or "").split(",")
+    return Proxies(
+        http=told("HTTP_PROXY"),
+        https=told("HTTPS_PROXY"),
+        no_proxy=tuple(name.strip() for name in exceptions if name.strip()),
+    )
+
+
+def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client) -> Gateway:
+    limits = settings.server
+    return Gateway(
+        first,
+        ledger=writer,
+        upstream=Upstream(client, PROVIDERS, playing),
+        room=Room(limits.in_flight_max),
+        deadlines=Deadlines(request_s=limits.request_seconds, stream_s=limits.stream_seconds),
+    )
+
+
+def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:
+    metrics.gauge("in_flight", "Calls in flight.", lambda: gateway.room.taken)
+    metrics.gauge("holds_open", "Open holds.", lambda: writer.holds_open)
+    metrics.gauge("ledger_queue", "Operations that wait for the ledger's disk.", lambda: writer.queue_length)
+
+
+async def _serve(listener: Server, running: Running, listening: Callable[[str], None] | None) -> None:
+    """Listen until a signal comes, then drain."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(running.reread_file())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    # What is here now stays for good: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    listener.listening = listening
+    serving = loop.create_task(listener.serve())
+    waiting = loop.create_task(stopping.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    running.draining = running.v1.draining = True
+    if not serving.done():
+        await asyncio.sleep(running.settings.server.notice_seconds)
+        listener.should_exit = True
+    waiting.cancel()
+    await serving

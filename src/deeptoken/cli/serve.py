@@ -1,0 +1,57 @@
+"""`deeptoken serve`: the gateway."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from deeptoken.cli.options import load, mistakes, with_config
+from deeptoken.settings import ConfigError, Settings
+
+
+@click.command()
+@with_config
+@click.option("--host", help="Listen here instead of where the configuration says.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: any that is free.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; this version runs one.")
+@click.option("--check", is_flag=True, help="Only check the configuration.")
+def command(file: Path | None, host: str | None, port: int | None, workers: int | None, check: bool) -> None:
+    """Run the gateway until SIGTERM. SIGHUP reads the configuration again."""
+    with mistakes():
+        if check:
+            click.echo(f"{load(file).file or 'The environment'}: the configuration is right.")
+            return
+        if workers is not None and workers > 1:
+            raise ConfigError("--workers: this version runs one worker")
+        serve(
+            lambda: load(file),
+            host=host,
+            port=port,
+            listening=lambda address: click.echo(f"DeepToken serves {address}"),
+        )
+
+
+def serve(
+    read: Callable[[], Settings],
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    listening: Callable[[str], None],
+) -> None:
+    """Serve what `read` gives, at the address of the command line, if it gave one; SIGHUP reads again."""
+    # Only here: the other commands start without the server's libraries.
+    import uvloop
+
+    from deeptoken import app
+
+    def placed() -> Settings:
+        settings = read()
+        server = msgspec.structs.replace(
+            settings.server,
+            host=settings.server.host if host is None else host,
+            port=settings.server.port if port is None else port,
+        )
+        return msgspec.structs.replace(settings, server=server)
+
+    uvloop.run(app.run(placed(), reload=placed, listening=listening))

@@ -1,0 +1,257 @@
+"""What the file declares and what the database knows, made one.
+
+    declare    the file's users, keys and prices become rows; what left the file goes out of use
+    snapshot   keys and catalog as the gateway uses them
+
+The file owns what it declares; money and people that leave it stay.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+
+import msgspec
+
+from deeptoken import clock, ids
+from deeptoken.catalog.catalog import Catalog
+from deeptoken.catalog.entry import Entry
+from deeptoken.catalog.model import Channel, Group
+from deeptoken.catalog.seed import load_seed
+from deeptoken.gateway.snapshot import Snapshot
+from deeptoken.identity.caller import Caller
+from deeptoken.identity.keys import Keys, declared_limits
+from deeptoken.ledger.postings import Answer, Grant, OpenWallet, Posting, Rejected
+from deeptoken.settings import DeclaredKey, Settings
+from deeptoken.store.ledger import Ledger
+from deeptoken.store.queries import statements
+from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
+from deeptoken.store.reads import Reader
+from deeptoken.store.secrets import Secrets
+from deeptoken.store.sqlite import StoreError
+
+FILE = "file"
+BOOK = "book"
+
+
+async def declare(settings: Settings, ledger: Ledger, reader: Reader) -> None:
+    """Write what the file declares. Doing it again changes nothing.
+
+    Raises:
+        StoreError: a name is taken by something that contradicts the file.
+    """
+    await _declare_prices(settings, ledger, reader)
+    users = await _declare_users(settings, ledger, reader)
+    await _declare_keys(settings, ledger, reader, users)
+
+
+async def _declare_prices(settings: Settings, ledger: Ledger, reader: Reader) -> None:
+    now_us = clock.wall_us()
+    prices = [
+        statements.add_price(entry.id, entry.rates, entry.tiers, from_us=now_us, source=FILE)
+        for entry in settings.models
+        if entry.rates is not None
+    ]
+    if not reader.models():
+        seed = load_seed()
+        prices += [
+            statements.add_price(book_key(entry), entry.rates, entry.tiers, from_us=0, source=BOOK)
+            for entry in seed
+            if entry.rates is not None
+        ]
+        prices += [statements.set_model(book_key(entry), entry) for entry in seed]
+    await _all(ledger, prices)
+
+
+async def _declare_users(settings: Settings, ledger: Ledger, reader: Reader) -> dict[str, str]:
+    """The ids of all users, by name."""
+    known = {user.name: user for user in reader.users()}
+    named = {user.name for user in settings.users}
+    changes: list[Posting] = []
+    for declared in settings.users:
+        user = known.get(declared.name)
+        if user is None:
+            user = new_user(declared.name, tier=declared.tier, operator=declared.operator, from_file=True)
+            known[user.name] = user
+            changes.append(statements.add_user(user))
+            continue
+        wanted = msgspec.structs.replace(user, tier=declared.tier, operator=declared.operator, from_file=True)
+        if wanted != user:
+            changes.append(statements.set_user(wanted))
+    for user in list(known.values()):
+        if user.from_file and user.name not in named:
+            changes.append(statements.set_user(msgspec.structs.replace(user, from_file=False)))
+    await _all(ledger, changes)
+    await _all(ledger, [OpenWallet(wallet=known[name].id) for name in named])
+    await _all(
+        ledger,
+        [
+            Grant(
+                wallet=known[declared.name].id,
+                lot=ids.new_id("lot"),
+                amount=declared.grant,
+                source="grant",
+                ref=f"{FILE}:{known[declared.name].id}",
+            )
+            for declared in settings.users
+            if declared.grant
+        ],
+    )
+    return {user.name: user.id for user in known.values()}
+
+
+async def _declare_keys(settings: Settings, ledger: Ledger, reader: Reader, users: dict[str, str]) -> None:
+    rows = reader.keys()
+    known = {(key.owner, key.name): key for key in rows}
+    changes: list[Posting] = []
+    named = set()
+    for declared in settings.keys:
+        owner = users[declared.owner.removeprefix("user:")]
+        named.add((owner, declared.name))
+        key = known.get((owner, declared.name))
+        wanted = _declared(declared, owner, key)
+        if key is None:
+            changes.append(statements.add_key(wanted))
+        elif wanted != key:
+            changes.append(statements.set_key(wanted))
+    now_us = clock.wall_us()
+    changes += [
+        statements.set_key(msgspec.structs.replace(key, out_of_file_us=now_us))
+        for place, key in known.items()
+        if key.from_file and place not in named and key.out_of_file_us is None
+    ]
+    await _all(ledger, changes)
+
+
+def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
+    """The row that a declared key wants; what the file does not know stays as it is."""
+    known = key or Key(
+        id=ids.new_id("key"),
+        name=declared.name,
+        owner=owner,
+        sha256=b"",
+        prefix="",
+        created_us=clock.wall_us(),
+    )
+    return msgspec.structs.replace(
+        known,
+        sha256=declared.digest,
+        prefix=declared.shown,
+        limits=declared_limits(declared),
+        models=declared.models,
+        ips=tuple(str(network) for network in declared.networks),
+        scope=declared.scope,
+        expires_us=declared.expires_us,
+        from_file=True,
+        out_of_file_us=None,
+    )
+
+
+async def _all(ledger: Ledger, postings: Iterable[Posting]) -> list[Answer]:
+    answers = await asyncio.gather(*(ledger.post(posting) for posting in postings))
+    for answer in answers:
+        if isinstance(answer, Rejected):
+            raise StoreError(f"The configuration and the database disagree: {answer.why}")
+    return answers
+
+
+def new_user(name: str, *, tier: str | None = None, operator: bool = False, from_file: bool = False) -> User:
+    return User(
+        id=ids.new_id("usr"),
+        name=name,
+        tier=tier,
+        operator=operator,
+        from_file=from_file,
+        created_us=clock.wall_us(),
+    )
+
+
+def book_key(entry: Entry) -> str:
+    """What the price of an entry is filed under: ids are a provider's own, but for those of the file."""
+    return f"{entry.provider}:{entry.id}" if entry.provider else entry.id
+
+
+def book(reader: Reader) -> list[Entry]:
+    """The price book of the database, each entry with the price that holds now."""
+    prices = _prices(reader)
+    return [_priced(entry, prices) for entry in reader.models()]
+
+
+def snapshot(settings: Settings, reader: Reader, secrets: Secrets) -> Snapshot:
+    """Keys and catalog as of now.
+
+    Raises:
+        StoreError: a channel's credential cannot be opened.
+    """
+    prices = _prices(reader)
+    groups = {group.name: group for group in settings.groups}
+    catalog = Catalog.build(
+        channels=[*settings.channels, *_stored_channels(settings, reader, secrets)],
+        models=[_priced(entry, prices) for entry in settings.models],
+        book=[_priced(entry, prices) for entry in reader.models()],
+        groups=settings.groups,
+    )
+    users = {user.id: user for user in reader.users()}
+    callers: dict[bytes, Caller] = {}
+    revoked: set[bytes] = set()
+    rows = reader.keys()
+    for key in rows:
+        if key.revoked_us is not None:
+            revoked.add(key.sha256)
+        elif key.out_of_file_us is None and key.owner in users:
+            callers[key.sha256] = _caller(key, users[key.owner], groups)
+    return Snapshot(keys=Keys(callers, revoked), catalog=catalog)
+
+
+def _prices(reader: Reader) -> dict[str, PriceVersion]:
+    return {version.price.model: version for version in reader.prices(clock.wall_us())}
+
+
+def _priced(entry: Entry, prices: dict[str, PriceVersion]) -> Entry:
+    version = prices.get(book_key(entry))
+    if version is None or (not entry.provider and entry.rates is None):
+        return entry
+    price = version.price
+    return msgspec.structs.replace(entry, rates=price.rates, tiers=price.tiers, price_id=price.id)
+
+
+def _caller(key: Key, user: User, groups: dict[str, Group]) -> Caller:
+    return Caller(
+        key=key.id,
+        key_name=key.name,
+        owner=f"user:{user.name}",
+        wallet=user.id,
+        group=groups.get(user.tier or "default") or groups["default"],
+        models=key.models,
+        networks=tuple(ipaddress.ip_network(text) for text in key.ips),
+        limits=key.limits,
+        scope=key.scope,
+        expires_us=key.expires_us,
+        suspended=user.suspended_us is not None,
+    )
+
+
+def _stored_channels(settings: Settings, reader: Reader, secrets: Secrets) -> list[Channel]:
+    """The database's channels; a name that the file has too is the file's."""
+    owned = {channel.name for channel in settings.channels}
+    return [opened(stored, secrets) for stored in reader.channels() if stored.name not in owned]
+
+
+def opened(stored: StoredChannel, secrets: Secrets) -> Channel:
+    """A stored channel with its credential in the clear."""
+    channel = msgspec.convert({**stored.settings, "enabled": stored.enabled}, Channel)
+    if stored.secret is None:
+        return channel
+    return msgspec.structs.replace(channel, secret=secrets.open(stored.secret, stored.id))
+
+
+def stored(channel: Channel, secrets: Secrets, *, id: str) -> StoredChannel:
+    """A channel as a row: its settings in the clear, its credential sealed to the row's `id`."""
+    settings = msgspec.to_builtins(msgspec.structs.replace(channel, secret=""))
+    return StoredChannel(
+        id=id,
+        name=channel.name,
+        settings=settings,
+        secret=secrets.seal(channel.secret, id) if channel.secret else None,
+        enabled=channel.enabled,
+        created_us=clock.wall_us(),
+    )

@@ -1,0 +1,29 @@
+"""All providers by name: the adapters, their own base URLs, and the variables that hold their keys."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from deeptoken.providers import anthropic, compatible
+from deeptoken.providers.base import Provider
+from deeptoken.providers.openai import Host, OpenAI
+
+SIM = Host("sim", "Sim", "", None, compatible.BOTH)
+"""`sim` speaks OpenAI's dialect; its bytes come from `sim.py` instead of a network."""
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {**compatible.PROVIDERS, "anthropic": anthropic.Anthropic(), "sim": OpenAI(SIM)}
+)
+BASE_URLS: Mapping[str, str | None] = MappingProxyType(
+    {host.name: host.base_url or None for host in compatible.HOSTS}
+    | {"anthropic": anthropic.BASE_URL, "sim": ""}
+)
+"""None: a channel must say it."""
+KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        host.name: (host.key_variable, host.base_url)
+        for host in compatible.HOSTS
+        if host.key_variable and host.base_url
+    }
+    | {"anthropic": ("ANTHROPIC_API_KEY", anthropic.BASE_URL)}
+)
+"""The variable that a key is usually in, and the base URL that goes with it."""

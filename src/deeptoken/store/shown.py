@@ -1,0 +1,30 @@
+"""A usage row as people and programs read it: `usage --json`, ``GET /v1/generation``. Amounts are credits."""
+
+from typing import Any
+
+import msgspec
+
+from deeptoken.money import credits_json
+from deeptoken.store.queries.money import UsageRecord
+
+
+def shown(record: UsageRecord, *, attempts: bool = False) -> dict[str, Any]:
+    """The row as JSON says it; with `attempts`, each channel that was asked, in order."""
+    row: dict[str, Any] = {
+        name: getattr(record, name)
+        for name in UsageRecord.__struct_fields__
+        if name not in ("attempts", "cost", "charged")
+    }
+    row["cost"] = credits_json(record.cost)
+    row["charged"] = credits_json(record.charged)
+    if attempts:
+        row["attempts"] = _attempts(record)
+    return row
+
+
+def _attempts(record: UsageRecord) -> list[Any]:
+    """The failed ones as they were written down, and the last one, if it answered."""
+    told: list[Any] = msgspec.json.decode(record.attempts) if record.attempts else []
+    if record.outcome != "failed" and record.channel is not None:
+        told.append({"channel": record.channel, "duration_ms": record.duration_ms, "status": record.status})
+    return told
