@@ -72,6 +72,11 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def random_bytes(count: int) -> bytes:
+    """Random bytes for keys and nonces."""
+    return os.urandom(count)
+
+
 def draw() -> float:
     """A random number in [0, 1), for what needs chance and no secrecy."""
     return random.random()

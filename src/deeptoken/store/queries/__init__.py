@@ -1,1 +1,1 @@
-"""The statements, a file per subject."""
+"""All the SQL there is, by what it is for, with the structs that its rows become."""

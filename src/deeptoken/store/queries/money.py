@@ -1,0 +1,160 @@
+"""Wallets, lots, holds and usage rows: how they are read, and the structs that their rows become."""
+
+import apsw
+import msgspec
+
+from deeptoken.ledger.changes import HoldRow, LotRow, WalletRow
+from deeptoken.ledger.postings import Call
+from deeptoken.money import NanoUsd
+from deeptoken.store.sqlite import Value, numbered
+
+
+class Wallet(msgspec.Struct, frozen=True):
+    """A wallet as people see it; `name` is ``user:ops``, or the id where the owner is unknown."""
+
+    id: str
+    name: str
+    balance: NanoUsd
+    held: NanoUsd
+
+
+class UsageRecord(msgspec.Struct, frozen=True):
+    """A usage row as `usage --json` and ``GET /v1/generation`` show it, with names instead of ids.
+
+    `attempts` is JSON, None where a single attempt went well.
+    """
+
+    id: str
+    request_id: str
+    endpoint: str
+    model: str
+    channel: str | None
+    key: str
+    wallet: str
+    stream: bool
+    prompt_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    estimated: bool
+    cost: NanoUsd
+    charged: NanoUsd
+    outcome: str
+    status: int
+    code: str | None
+    attempts: str | None
+    upstream_id: str | None
+    ttft_ms: int | None
+    duration_ms: int
+    created_us: int
+    settled_us: int
+
+
+class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which usage rows; None is any. `after` is the id of the last row of the page before."""
+
+    wallet: str | None = None
+    """The wallet's id; `key` is a key's id or name."""
+    key: str | None = None
+    model: str | None = None
+    channel: str | None = None
+    outcome: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    after: str | None = None
+
+
+WALLETS = "select id, balance, held from wallet order by id"
+LOTS = """
+select id, wallet_id, source, rank, granted, remaining, expires_us, ref, created_us from lot
+"""
+OPEN_LOTS = f"{LOTS} where remaining > 0 order by wallet_id, rank"
+NEWEST_LOTS = f"""
+{LOTS} as newest where remaining = 0 and not exists (
+    select 1 from lot where wallet_id = newest.wallet_id and rank > newest.rank
+)
+"""
+WALLET_LOTS = f"{LOTS} where wallet_id = $1 order by rank"
+HOLDS = "select call, amount, used, tokens, epoch, created_us from hold order by created_us, request_id"
+
+NAMED_WALLETS = """
+select wallet.id, coalesce('user:' || "user".name, wallet.id), balance, held
+from wallet left join "user" on "user".id = wallet.id
+where $1 is null or wallet.id = $1
+order by 2
+"""
+RECORD = """
+select usage.request_id, request_label, endpoint, usage.model, channel, coalesce(key.name, key_id),
+    coalesce('user:' || "user".name, wallet_id), stream, prompt_tokens, cached_tokens, cache_write_tokens,
+    completion_tokens, reasoning_tokens, estimated, cost, charged, outcome, status, code, attempts,
+    upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
+from usage
+left join key on key.id = key_id
+left join "user" on "user".id = wallet_id
+"""
+RECORD_BY_ID = f"{RECORD} where usage.request_id = $1 and ($2 is null or key.owner = $2)"
+RECORD_BY_LABEL = f"""
+{RECORD} where request_label = $1 and request_label <> usage.request_id and ($2 is null or key.owner = $2)
+order by usage.request_id desc limit 1
+"""
+CONDITIONS = {
+    "wallet": "wallet_id = $1",
+    "key": "key_id in (select id from key where id = $2 or name = $2)",
+    "model": "usage.model = $3",
+    "channel": "channel = $4",
+    "outcome": "outcome = $5",
+    "since_us": "settled_us >= $6",
+    "until_us": "settled_us < $7",
+    "after": "usage.request_id < $8",
+}
+
+_call = msgspec.json.Decoder(Call)
+_call_text = msgspec.json.Encoder()
+
+
+def wallet_rows(connection: apsw.Connection) -> list[WalletRow]:
+    return [WalletRow(*row) for row in connection.execute(WALLETS)]
+
+
+def live_lots(connection: apsw.Connection) -> list[LotRow]:
+    """The lots that the book must know: what has money, and each wallet's newest (ranks count on from it)."""
+    lots = [LotRow(*row) for row in connection.execute(OPEN_LOTS)]
+    return lots + [LotRow(*row) for row in connection.execute(NEWEST_LOTS)]
+
+
+def wallet_lots(connection: apsw.Connection, wallet: str) -> list[LotRow]:
+    """All lots of a wallet, oldest first, the empty ones too."""
+    return [LotRow(*row) for row in connection.execute(WALLET_LOTS, numbered(wallet))]
+
+
+def hold_rows(connection: apsw.Connection) -> list[HoldRow]:
+    return [HoldRow(_call.decode(row[0]), *row[1:]) for row in connection.execute(HOLDS)]
+
+
+def wallets(connection: apsw.Connection, id: str | None = None) -> list[Wallet]:
+    return [Wallet(*row) for row in connection.execute(NAMED_WALLETS, numbered(id))]
+
+
+def usage_record(connection: apsw.Connection, id: str, owner: str | None = None) -> UsageRecord | None:
+    """By its id, else the newest with that ``X-Request-Id``; of keys of `owner` only, if given."""
+    for statement in (RECORD_BY_ID, RECORD_BY_LABEL):
+        row = connection.execute(statement, numbered(id, owner)).fetchone()
+        if row is not None:
+            return _record(row)
+    return None
+
+
+def usage_records(connection: apsw.Connection, which: UsageFilter, limit: int) -> list[UsageRecord]:
+    """The newest `limit` rows of those that match, newest first."""
+    conditions = [text for name, text in CONDITIONS.items() if getattr(which, name) is not None]
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    statement = f"{RECORD} {where} order by usage.request_id desc limit $9"
+    rows = connection.execute(statement, numbered(*(getattr(which, name) for name in CONDITIONS), limit))
+    return [_record(row) for row in rows]
+
+
+def _record(row: tuple[Value, ...]) -> UsageRecord:
+    return msgspec.convert(
+        dict(zip(UsageRecord.__struct_fields__, row, strict=True)), UsageRecord, strict=False
+    )

@@ -1,0 +1,85 @@
+"""Reading what is committed: plain functions, on a connection of their own that cannot write.
+
+A `Reader` is opened for a request, a command or a page and closed by ``with``. From the event loop use
+`read`, which runs it in a thread.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from deeptoken.catalog.entry import Entry
+from deeptoken.ledger.changes import LotRow
+from deeptoken.store.queries import money, people
+from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
+from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
+from deeptoken.store.sqlite import open_reader_connection
+
+Found = TypeVar("Found")
+
+
+class Reader:
+    """What is known of people and money. For one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_reader_connection(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def usage(self, id: str, owner: str | None = None) -> UsageRecord | None:
+        """By ``X-DeepToken-Id`` or ``X-Request-Id``; of the keys of `owner` only, if given."""
+        return money.usage_record(self._connection, id, owner)
+
+    def usages(self, which: UsageFilter | None = None, *, limit: int = 100) -> list[UsageRecord]:
+        """The newest that match, newest first."""
+        return money.usage_records(self._connection, which or UsageFilter(), limit)
+
+    def wallet(self, id: str) -> Wallet | None:
+        found = money.wallets(self._connection, id)
+        return found[0] if found else None
+
+    def wallets(self) -> list[Wallet]:
+        return money.wallets(self._connection)
+
+    def lots(self, wallet: str) -> list[LotRow]:
+        """All lots of a wallet, oldest first."""
+        return money.wallet_lots(self._connection, wallet)
+
+    def users(self) -> list[User]:
+        return people.users(self._connection)
+
+    def keys(self) -> list[Key]:
+        """Every key that is not deleted."""
+        return people.keys(self._connection)
+
+    def channels(self) -> list[StoredChannel]:
+        return people.channels(self._connection)
+
+    def models(self) -> list[Entry]:
+        """The price book's models; their prices are versions of their own."""
+        return people.models(self._connection)
+
+    def prices(self, now_us: int) -> list[PriceVersion]:
+        """For each model the version that holds at `now_us`."""
+        return people.current_prices(self._connection, now_us)
+
+
+async def read(path: Path, ask: Callable[[Reader], Found]) -> Found:
+    """Ask off the event loop: ``await read(path, lambda reader: reader.usage(id))``."""
+
+    def in_thread() -> Found:
+        with Reader(path) as reader:
+            return ask(reader)
+
+    return await asyncio.to_thread(in_thread)
