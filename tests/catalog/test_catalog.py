@@ -240,3 +240,9 @@ def test_an_exact_id_of_the_book_is_known_whoever_serves_it_and_a_pattern_only_t
 
     assert [entry.id for _, entry in book.rows(["vllm"], "claude")] == ["claude"]
     assert book.rows(["vllm"], "claude-20250101") == []
+
+
+def test_an_id_with_a_suffix_on_a_key_s_list_is_not_listed_as_the_model_without_it() -> None:
+    catalog = Catalog.build([channel("a", {"gpt-4o": "x", "gpt-4o-mini": "y"})], [], BOOK)
+
+    assert catalog.exact_ids("default", ("gpt-4o:floor",)) == []

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptoken.catalog.model import Price, Rates, Tier
@@ -111,6 +111,7 @@ def test_the_highest_tier_that_is_reached_counts_in_whatever_order_they_stand() 
     assert found is high.rates
 
 
+@settings(deadline=None)
 @given(all_prices, all_usage, all_ratios)
 def test_a_charge_is_the_exact_cost_rounded_up(one: Price, usage: Usage, ratio: int) -> None:
     law = exact(one, usage, ratio)
@@ -120,6 +121,7 @@ def test_a_charge_is_the_exact_cost_rounded_up(one: Price, usage: Usage, ratio: 
     assert law <= charged < law + 1
 
 
+@settings(deadline=None)
 @given(all_prices, all_usage, all_ratios, counts, counts)
 def test_no_charge_is_above_the_bound_of_its_sizes(
     one: Price, usage: Usage, ratio: int, more_prompt: int, more_completion: int
@@ -132,6 +134,7 @@ def test_no_charge_is_above_the_bound_of_its_sizes(
     assert charge(one, usage, ratio) <= most
 
 
+@settings(deadline=None)
 @given(all_prices, st.integers(0, 1_000_000), st.integers(0, 10**13), all_ratios)
 def test_what_is_affordable_is_the_longest_answer_within_the_amount(
     one: Price, prompt: int, amount: int, ratio: int

@@ -134,7 +134,7 @@ def test_large_media_do_not_keep_a_short_text_from_being_counted() -> None:
     assert count(one, MODEL) < IMAGE_TOKENS + 20
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
 def test_a_count_is_never_above_the_bound(texts: list[str]) -> None:
     one = chat(*(said(text) for text in texts))

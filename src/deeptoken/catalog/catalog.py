@@ -126,7 +126,8 @@ class Catalog:
         if allowed:
             listed = {name for name in listed if any_matches(allowed, name)}
             listed |= {name for name in allowed if not is_pattern(name)}
-        return [name for name in sorted(listed) if self._look_up(name, group) is not None]
+        models = (self.model(name, group) for name in sorted(listed))
+        return [model.id for model in models if model is not None and model.id in listed]
 
     def label(self, model: Model) -> str:
         """What metrics say: a listed id, else what its price is for. Callers cannot make labels."""
