@@ -13,7 +13,6 @@ Reasoning goes to the client as `reasoning_content`, and as `reasoning_details` 
 documents: a client that sends them back gives Claude its signed thinking, byte for byte.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +36,7 @@ from deeptoken.providers.anthropic_answer import (
 from deeptoken.providers.anthropic_request import body
 from deeptoken.providers.anthropic_stream import MessageStream
 from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream
+from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import call_id
 from deeptoken.wire.completion import usage_object
@@ -122,8 +122,7 @@ class Anthropic:
             error = _refusal.decode(body).error
         except (msgspec.DecodeError, UnicodeDecodeError):
             error = None
-        wait = _seconds(headers.get("retry-after"))
-        return msgspec.structs.replace(failure_told(error, status), retry_after_s=wait)
+        return msgspec.structs.replace(failure_told(error, status), retry_after_s=retry_after(headers))
 
 
 def _message(blocks: list[Block], id: str) -> tuple[dict[str, Any], str]:
@@ -164,12 +163,3 @@ def _call(block: Block, id: str) -> dict[str, Any]:
     given = bytes(block.input).decode() if block.input else "null"
     function = {"name": block.name or "", "arguments": "{}" if given == "null" else given}
     return {"id": block.id or id, "type": "function", "function": function}
-
-
-def _seconds(text: str | None) -> float | None:
-    """`Retry-After` in seconds; as a date it tells nothing to one who knows no clock."""
-    try:
-        seconds = float(text or "")
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
