@@ -1,0 +1,374 @@
+"""OpenAI's chat completions, and every host that speaks its dialect (`compatible.py` has the rows).
+
+Source: platform.openai.com/docs/api-reference/chat and .../chat-streaming, read 2026-11-23; the ways in
+which hosts differ are the fields of `Host`.
+
+Both sides speak the same dialect: a request's fields go on as they came but for the model, the limit
+and the usage that the gateway always asks for; an answer's go back but for the canonical model and its
+usage, and what breaks the rules is mended (`wire/mend.py`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from deeptoken.catalog.model import Candidate
+from deeptoken.providers import refusal
+from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
+from deeptoken.wire import mend
+from deeptoken.wire.chat import Chat
+from deeptoken.wire.choice import FIELDS, NULL, Broken, encode
+from deeptoken.wire.completion import read_usage
+from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.sse import Event, EventTooLarge, Reader
+from deeptoken.wire.usage import Usage
+
+COMPLETION_LIMIT, LIMIT = "max_completion_tokens", "max_tokens"
+NEWER_LIMIT_ONLY = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
+"""OpenAI's reasoning models refuse the older name."""
+TRUE = Raw(b"true")
+COMPLETION = Raw(b'"chat.completion"')
+CHUNK = Raw(b'"chat.completion.chunk"')
+ERROR = Raw(b'"error"')
+ASIDE = frozenset({"error", "x_groq"})
+"""Fields of a chunk that may say that the answer failed."""
+NO_ID = (NULL, Raw(b'""'), None)
+TIERS = tuple(
+    Raw(tier) for tier in (b'"default"', b"null", b'"auto"', b'"flex"', b'"scale"', b'"priority"', b'"fast"')
+)
+HEAD_BYTES = 2_048
+"""How much of a stream without events is kept, to say what it was."""
+
+_decode = msgspec.json.decode
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A host that speaks OpenAI's dialect, and how it differs."""
+
+    name: str
+    label: str
+    base_url: str
+    """Where `/chat/completions` is; empty where each customer has an own one."""
+    key_variable: str | None
+    """Where its key is by custom; None: it needs none."""
+    limits: tuple[str, ...] = (LIMIT,)
+    """The names it knows for the most tokens to generate, its own first."""
+    stream_options: bool = True
+    """It knows `stream_options`. One that does not tells the usage unasked."""
+    renamed: dict[str, str] = {}
+    """Parameters that it calls otherwise."""
+    reasoning_outside: bool = False
+    """It counts reasoning beside `completion_tokens`."""
+    own_tiers: bool = True
+    """Its `service_tier` may have values of its own. Clients that know OpenAI's choke on them."""
+    azure: bool = False
+    """Keys go into `api-key`, deployments into the path."""
+
+
+class OpenAI:
+    """One host of the dialect."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    @property
+    def name(self) -> str:
+        return self.host.name
+
+    def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        host = self.host
+        fields = dict(chat.fields)
+        fields["model"] = Raw(encode(at.upstream_model))
+        fields.pop("stream", None)
+        options = fields.pop("stream_options", None)
+        if stream:
+            fields["stream"] = TRUE
+            if host.stream_options:
+                fields["stream_options"] = _with_usage(options)
+        self._limit(fields, at, limit)
+        for theirs, ours in host.renamed.items():
+            if theirs in fields:
+                fields.setdefault(ours, fields.pop(theirs))
+        return HttpRequest(
+            url=self.url(at, "chat/completions"), headers=self.headers(at), body=encode(fields)
+        )
+
+    def url(self, at: Candidate, path: str) -> str:
+        """The address of `path` there, such as ``chat/completions``."""
+        base = (at.channel.base_url or self.host.base_url).rstrip("/")
+        if not self.host.azure:
+            return f"{base}/{path}"
+        resource = base.removesuffix("/v1").removesuffix("/openai")
+        version = str(at.channel.options.get("api_version") or "v1")
+        if version == "v1":
+            return f"{resource}/openai/v1/{path}"
+        deployment = quote(at.upstream_model, safe="")
+        return f"{resource}/openai/deployments/{deployment}/{path}?api-version={quote(version)}"
+
+    def headers(self, at: Candidate) -> tuple[tuple[str, str], ...]:
+        """The content type and the key, if there is one."""
+        secret = at.channel.secret
+        if not secret:
+            return (("content-type", "application/json"),)
+        key = ("api-key", secret) if self.host.azure else ("authorization", f"Bearer {secret}")
+        return (("content-type", "application/json"), key)
+
+    def _limit(self, fields: dict[str, Raw], at: Candidate, limit: int | None) -> None:
+        """One limit, by the name that the caller used if the host knows it; of two the newer one counts."""
+        newer, older = fields.pop(COMPLETION_LIMIT, NULL), fields.pop(LIMIT, NULL)
+        name = LIMIT if newer == NULL and older != NULL else COMPLETION_LIMIT
+        told = older if newer == NULL else newer
+        if limit is not None:
+            name = self.host.limits[0] if told == NULL else name
+            told = Raw(encode(limit))
+        if told == NULL:
+            return
+        if name not in self.host.limits:
+            name = self.host.limits[0]
+        if COMPLETION_LIMIT in self.host.limits and NEWER_LIMIT_ONLY.search(at.upstream_model):
+            name = COMPLETION_LIMIT
+        fields[name] = told
+
+    def reply(self, body: bytes, asked: Asked) -> Reply:
+        fields = _fields(body)
+        if _is_told(fields.get("error")) or fields.get("object") == ERROR:
+            raise Malformed(f"an error under a 200: {refusal.words_of(body).message}")
+        choices = fields.get("choices")
+        if choices is None:
+            raise Malformed("JSON without choices")
+        own = _own_id(fields)
+        answer_id = own or asked.id
+        try:
+            fields["choices"], text = mend.choices(choices, answer_id)
+        except (Broken, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed(f"an answer with broken choices: {error}") from None
+        if fields["choices"] == Raw(b"[]"):
+            raise Malformed("an answer without a choice")
+        usage, told = _usage(fields, self.host)
+        _tier(fields, self.host)
+        fields["id"] = Raw(encode(answer_id))
+        fields["object"] = COMPLETION
+        fields["created"] = _created(fields, asked)
+        fields["model"] = Raw(encode(asked.model))
+        return Reply(fields=fields, text=text, usage=usage, told=told, upstream_id=own)
+
+    def stream(self, asked: Asked) -> "ChunkStream":
+        return ChunkStream(self.host, asked)
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        return refusal.read(status, headers, body)
+
+
+class ChunkStream:
+    """A streamed answer: ``chat.completion.chunk`` events until ``[DONE]``."""
+
+    __slots__ = (
+        "_asked",
+        "_begin",
+        "_chunks",
+        "_created",
+        "_early",
+        "_head",
+        "_host",
+        "_id",
+        "_model",
+        "_reader",
+        "done",
+        "upstream_id",
+    )
+
+    def __init__(self, host: Host, asked: Asked) -> None:
+        self._host = host
+        self._asked = asked
+        self._reader = Reader()
+        self._chunks = mend.Chunks(asked.id)
+        self._head: bytes | None = b""
+        """The first bytes, until there is an event."""
+        self._id: Raw | None = None
+        self._created = NULL
+        self._model = Raw(encode(asked.model))
+        self._early: dict[str, Raw] = {}
+        """What came before the id was known."""
+        self.upstream_id: str | None = None
+        self.done = False
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        if self._head is not None and len(self._head) < HEAD_BYTES:
+            self._head += data[:HEAD_BYTES]
+        try:
+            events = self._reader.feed(data)
+        except EventTooLarge as error:
+            raise Malformed(str(error)) from None
+        for event in events:
+            if self.done:
+                return
+            if event.data == b"[DONE]":
+                yield from self._end()
+                self.done = True
+                return
+            piece = self._piece(event)
+            if piece is not None:
+                yield piece
+                if piece.failure is not None:
+                    self.done = True
+
+    def end(self) -> Iterator[Piece]:
+        if self.done:
+            return
+        for event in self._reader.end():
+            if event.data == b"[DONE]":
+                yield from self._end()
+                self.done = True
+                return
+            try:
+                piece = self._piece(event)
+            except Malformed:
+                # The rest of an event that was cut. Once all is finished, nothing is missing.
+                break
+            if piece is not None:
+                yield piece
+                if piece.failure is not None:
+                    self.done = True
+                    return
+        if self._head is not None:
+            raise Malformed(_no_events(self._head))
+        if not self._chunks.finished:
+            raise Malformed("the stream was cut: neither a finish reason nor [DONE]")
+        self.done = True
+
+    def _end(self) -> Iterator[Piece]:
+        """[DONE] was seen: what has no finish reason stopped."""
+        if not self._chunks.begun:
+            raise Malformed("a stream without a choice")
+        ends = self._chunks.finish()
+        if ends:
+            fields: dict[str, object] = {
+                "id": self._id,
+                "object": CHUNK,
+                "created": self._created,
+                "model": self._model,
+                "choices": ends,
+            }
+            yield Piece(data=encode(fields), finish=True)
+
+    def _piece(self, event: Event) -> Piece | None:
+        data = event.data
+        if b"\n" in data:
+            # Between tokens of JSON a space does as well, and the chunk stays one line.
+            data = data.replace(b"\n", b" ")
+        if not data or data.isspace():
+            return None
+        self._head = None
+        if event.name == "error":
+            return Piece(failure=refusal.inside(data))
+        fields = _fields(data)
+        if fields.keys() & ASIDE or "choices" not in fields:
+            failure = _failure_of(fields, data)
+            if failure is not None or "choices" not in fields:
+                return Piece(failure=failure) if failure else None
+        usage, told = _usage(fields, self._host)
+        if self._id is None and not self._begun(fields):
+            return None if usage is None else Piece(usage=usage, told=told)
+        try:
+            mended = self._chunks.mend(fields["choices"])
+        except Broken as error:
+            return Piece(failure=Failure(cause="outage", message=str(error)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Malformed(f"an event with broken choices: {error}") from None
+        if mended.choices is None or (usage is not None and mended.choices == Raw(b"[]")):
+            return None if usage is None else Piece(usage=usage, told=told)
+        _tier(fields, self._host)
+        fields["id"] = self._id or NULL
+        fields["object"] = CHUNK
+        fields["created"] = self._created
+        fields["model"] = self._model
+        fields["choices"] = mended.choices
+        return Piece(encode(fields), mended.text, mended.content, mended.finish, usage, told)
+
+    def _begun(self, fields: dict[str, Raw]) -> bool:
+        """Settles the head of every chunk with the first one that has an id or a choice.
+
+        Azure sends a chunk without either first (content filter results): it goes with the next one.
+        """
+        if fields["choices"] == Raw(b"[]") and fields.get("id") in NO_ID:
+            self._early.update(fields)
+            return False
+        for name, value in self._early.items():
+            fields.setdefault(name, value)
+        self.upstream_id = _own_id(fields)
+        self._id = Raw(encode(self.upstream_id or self._asked.id))
+        self._created = _created(fields, self._asked)
+        return True
+
+
+def _usage(fields: dict[str, Raw], host: Host) -> tuple[Usage | None, Raw | None]:
+    raw = fields.pop("usage", NULL)
+    if raw == NULL:
+        return None, None
+    return read_usage(raw, reasoning_outside=host.reasoning_outside)
+
+
+def _tier(fields: dict[str, Raw], host: Host) -> None:
+    if host.own_tiers and fields.get("service_tier", NULL) not in TIERS:
+        del fields["service_tier"]
+
+
+def _failure_of(fields: dict[str, Raw], data: bytes) -> Failure | None:
+    """A chunk that says that the answer failed. Groq says it in `x_groq`, where its usage is too."""
+    if _is_told(fields.get("error")) or fields.get("object") == ERROR:
+        return refusal.inside(data)
+    match _decode(fields.get("x_groq", NULL)):
+        case {"error": str(why)} if why:
+            return Failure(cause="outage", message=why)
+        case {"usage": dict(usage)}:
+            fields.setdefault("usage", Raw(encode(usage)))
+    return None
+
+
+def _with_usage(options: Raw | None) -> Raw:
+    fields = {} if options is None or options == NULL else FIELDS.decode(options)
+    fields["include_usage"] = TRUE
+    return Raw(encode(fields))
+
+
+def _fields(body: bytes) -> dict[str, Raw]:
+    try:
+        return FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Malformed(_what_it_is(body)) from None
+
+
+def _what_it_is(body: bytes) -> str:
+    start = body[:HEAD_BYTES].lstrip()
+    if not start:
+        return "an empty body"
+    if start.startswith(b"<"):
+        return "HTML instead of JSON"
+    if not start.startswith(b"{"):
+        return "no JSON object"
+    return "JSON that is cut or broken"
+
+
+def _no_events(head: bytes) -> str:
+    if message := refusal.words_of(head).message:
+        return f"no events, but: {message}"
+    return f"no events, but {'JSON' if head.lstrip().startswith(b'{') else _what_it_is(head)}"
+
+
+def _is_told(raw: Raw | None) -> bool:
+    return raw is not None and raw != NULL
+
+
+def _own_id(fields: dict[str, Raw]) -> str | None:
+    told = _decode(fields.get("id", NULL))
+    return told if isinstance(told, str) and told else None
+
+
+def _created(fields: dict[str, Raw], asked: Asked) -> Raw:
+    told = _decode(fields.get("created", NULL))
+    if isinstance(told, int) and told > 0:
+        return fields["created"]
+    return Raw(encode(asked.created))

@@ -1,0 +1,253 @@
+"""The hosts of OpenAI's dialect: their rows, and what they really sent where recordings are there."""
+
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
+from deeptoken.money import PicoUsd
+from deeptoken.providers.base import Asked, Piece
+from deeptoken.providers.compatible import HOSTS, PROVIDERS
+from deeptoken.wire.chat import Chat, ChatRequest
+from deeptoken.wire.completion import Assembler
+
+RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
+ASKED = Asked(model="acme/one", id="chatcmpl-ours", created=77)
+FINISHES = {"stop", "length", "tool_calls", "content_filter", "function_call"}
+MODEL = Model("acme/one", Price(1, "acme/one", Rates(prompt=PicoUsd(1), completion=PicoUsd(1))))
+BODY = b'{"model":"acme/one","messages":[{"role":"user","content":"Hi"}],"seed":7}'
+
+decode = msgspec.json.decode
+
+
+def candidate(base_url: str = "", secret: str = "key-1", **options: Any) -> Candidate:
+    channel = Channel("c", "p", "C", base_url, {}, secret=secret, options=options)
+    return Candidate(channel, MODEL, "my one/2")
+
+
+def chat() -> Chat:
+    fields = decode(BODY, type=dict[str, msgspec.Raw])
+    fields.pop("model")
+    return Chat(request=decode(BODY, type=ChatRequest), fields=fields, extra={}, size=len(BODY))
+
+
+def test_each_host_has_one_row_and_an_address_of_its_own() -> None:
+    addresses = [host.base_url for host in HOSTS if not host.azure]
+
+    assert len(PROVIDERS) == len(HOSTS)
+    assert len(set(addresses)) == len(addresses)
+    assert all(address.startswith(("https://", "http://localhost:")) for address in addresses)
+    assert all(PROVIDERS[host.name].name == host.name for host in HOSTS)
+
+
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        PROVIDERS["openai"] = PROVIDERS["groq"]  # type: ignore[index]  # that it is refused is the test
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_a_channels_own_address_counts_before_the_hosts(name: str) -> None:
+    request = PROVIDERS[name].request(chat(), candidate("https://proxy.test/v9/"), stream=True, limit=None)
+
+    assert request.url.startswith("https://proxy.test/v9/")
+    assert request.url.endswith("/chat/completions")
+    assert decode(request.body)["model"] == "my one/2"
+
+
+@pytest.mark.parametrize("name", ["ollama", "vllm", "lmstudio"])
+def test_a_host_of_ones_own_needs_no_key(name: str) -> None:
+    request = PROVIDERS[name].request(chat(), candidate(secret=""), stream=False, limit=None)
+
+    assert PROVIDERS[name].host.key_variable is None
+    assert [header for header, _ in request.headers] == ["content-type"]
+    assert request.url.startswith("http://localhost:")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "options", "url"),
+    [
+        ("https://r.test", {}, "https://r.test/openai/v1/chat/completions"),
+        ("https://r.test/openai/v1/", {}, "https://r.test/openai/v1/chat/completions"),
+        ("https://r.test/openai", {"api_version": "v1"}, "https://r.test/openai/v1/chat/completions"),
+        (
+            "https://r.test/",
+            {"api_version": "2024-10-21"},
+            "https://r.test/openai/deployments/my%20one%2F2/chat/completions?api-version=2024-10-21",
+        ),
+    ],
+)
+def test_azure_has_two_addresses(base_url: str, options: dict[str, str], url: str) -> None:
+    request = PROVIDERS["azure"].request(chat(), candidate(base_url, **options), stream=False, limit=None)
+
+    assert request.url == url
+    assert dict(request.headers)["api-key"] == "key-1"
+    assert "authorization" not in dict(request.headers)
+
+
+@pytest.mark.parametrize(("name", "asked"), [("openai", True), ("mistral", False), ("perplexity", False)])
+def test_usage_is_asked_for_where_the_host_knows_how(name: str, asked: bool) -> None:
+    request = PROVIDERS[name].request(chat(), candidate(), stream=True, limit=None)
+
+    assert ("stream_options" in decode(request.body)) is asked
+
+
+def test_mistral_calls_the_seed_otherwise() -> None:
+    mistral = decode(PROVIDERS["mistral"].request(chat(), candidate(), stream=False, limit=None).body)
+    openai = decode(PROVIDERS["openai"].request(chat(), candidate(), stream=False, limit=None).body)
+
+    assert mistral["random_seed"] == openai["seed"] == 7
+    assert "seed" not in mistral
+
+
+def test_tiers_of_a_hosts_own_are_not_told_where_openais_are_expected() -> None:
+    whole = b'{"choices":[{"message":{"content":"Hi"}}],"service_tier":"on_demand"}'
+    event = b'data: {"choices":[{"delta":{"content":"Hi"}}],"service_tier":"%b"}\n\n'
+
+    assert "service_tier" not in PROVIDERS["groq"].reply(whole, ASKED).fields
+    assert "service_tier" in PROVIDERS["openai"].reply(whole, ASKED).fields
+    chunks = PROVIDERS["groq"].stream(ASKED).feed(event % b"on_demand" + event % b"flex")
+    assert ["service_tier" in decode(piece.data) for piece in chunks] == [False, True]
+
+
+def recorded(name: str) -> list[Any]:
+    """The recordings of one file, one test each; none where there are none."""
+    path = RECORDINGS / f"{name}.jsonl"
+    if not path.exists():
+        return []
+    answers = [decode(line) for line in path.read_bytes().splitlines()]
+    return [pytest.param(one["body"].encode(), one["status"], id=one["id"]) for one in answers]
+
+
+def calls_of(message: Any) -> list[tuple[str, str]]:
+    return [(call.function.name, call.function.arguments or "{}") for call in message.tool_calls or ()]
+
+
+@pytest.mark.parametrize(("body", "status"), recorded("openai"))
+def test_a_recorded_answer_says_what_the_sdk_reads_of_it(body: bytes, status: int) -> None:
+    if status != 200:
+        assert PROVIDERS["openai"].failure(status, {}, body).message
+        return
+    theirs = ChatCompletion.construct(**decode(body))
+
+    reply = PROVIDERS["vllm"].reply(body, ASKED)
+
+    ours = ChatCompletion.model_validate(decode(msgspec.json.encode(reply.fields)))
+    assert ours.model == "acme/one"
+    for mine, told in zip(ours.choices, theirs.choices, strict=True):
+        if not isinstance(told.message.content, list):
+            assert mine.message.content == told.message.content
+        assert (mine.message.refusal or "") == (told.message.refusal or "")
+        assert calls_of(mine.message) == calls_of(told.message)
+        assert mine.finish_reason == (told.finish_reason or "stop")
+        assert (mine.message.content or "") in reply.text
+    usage = theirs.usage
+    assert usage is not None
+    assert reply.usage is not None
+    assert reply.usage.prompt_tokens == usage.prompt_tokens
+    assert reply.usage.prompt_tokens + reply.usage.completion_tokens == usage.total_tokens
+
+
+def read(body: bytes, sizes: list[int] | None = None) -> list[Piece]:
+    """A stream as it comes out, whole or in reads of these sizes, again and again."""
+    stream = PROVIDERS["openai"].stream(ASKED)
+    out: list[Piece] = []
+    at = 0
+    for size in cycle(sizes or [len(body)]):
+        out += stream.feed(body[at : at + size])
+        at += size
+        if at >= len(body):
+            break
+    return [*out, *stream.end()]
+
+
+def accumulated(chunks: list[ChatCompletionChunk]) -> tuple[str, str, dict[int, list[str]], list[str]]:
+    """Text, reasoning, calls and finish reasons, as a client of the SDK puts them together."""
+    text, reasoning = "", ""
+    finishes: list[str] = []
+    calls: dict[int, list[str]] = {}
+    for chunk in chunks:
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            reasoning += getattr(choice.delta, "reasoning_content", None) or ""
+            for call in choice.delta.tool_calls or ():
+                parts = calls.setdefault(call.index, ["", "", ""])
+                parts[0] += call.id or ""
+                if call.function:
+                    parts[1] += call.function.name or ""
+                    parts[2] += call.function.arguments or ""
+            if choice.finish_reason:
+                finishes.append(choice.finish_reason)
+    return text, reasoning, calls, finishes
+
+
+@pytest.mark.parametrize(("body", "status"), recorded("openai-stream"))
+def test_a_recorded_stream_says_what_the_sdk_reads_of_it(body: bytes, status: int) -> None:
+    events = [line[5:].strip() for line in body.splitlines() if line.startswith(b"data:")]
+    theirs = [ChatCompletionChunk.construct(**decode(event)) for event in events if event != b"[DONE]"]
+
+    out = read(body)
+
+    ours = [ChatCompletionChunk.model_validate_json(piece.data) for piece in out if piece.data]
+    assert status == 200
+    assert accumulated(ours) == accumulated(theirs)
+    told = [chunk.usage for chunk in theirs if chunk.usage]
+    mine = [piece.usage for piece in out if piece.usage]
+    if told:
+        assert (mine[-1].prompt_tokens, mine[-1].completion_tokens) == (
+            told[-1].prompt_tokens,
+            told[-1].completion_tokens,
+        )
+
+
+@pytest.mark.parametrize(("body", "status"), recorded("openai-stream"))
+@given(sizes=st.lists(st.sampled_from((1, 2, 7, 100, 1_000, 5_000)), min_size=1, max_size=9))
+@settings(max_examples=5)
+def test_a_recorded_stream_comes_out_the_same_however_it_is_cut(
+    body: bytes, status: int, sizes: list[int]
+) -> None:
+    assert status == 200
+    assert read(body, sizes) == read(body)
+
+
+@pytest.mark.parametrize(("body", "status"), recorded("openai-stream"))
+def test_each_chunk_of_a_recorded_stream_keeps_the_rules(body: bytes, status: int) -> None:
+    out = [piece for piece in read(body) if piece.data]
+    chunks = [decode(piece.data) for piece in out]
+
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert status == 200
+    assert all(chunk["object"] == "chat.completion.chunk" for chunk in chunks)
+    assert {chunk["model"] for chunk in chunks} == {"acme/one"}
+    assert len({(chunk["id"], chunk["created"]) for chunk in chunks}) == 1
+    assert all("usage" not in chunk for chunk in chunks)
+    assert [choice["delta"].get("role") for choice in choices] == ["assistant"] + [None] * (len(choices) - 1)
+    assert [choice["finish_reason"] in FINISHES for choice in choices] == [False] * (len(choices) - 1) + [
+        True
+    ]
+    assert sum(piece.finish for piece in out) == 1
+
+
+@pytest.mark.parametrize(("body", "status"), recorded("openai-stream"))
+def test_a_recorded_stream_put_together_is_what_the_sdk_puts_together(body: bytes, status: int) -> None:
+    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    assembler = Assembler()
+
+    for piece in read(body):
+        assembler.add(piece.data)
+        if piece.data:
+            state.handle_chunk(ChatCompletionChunk.model_validate_json(piece.data))
+
+    ours = ChatCompletion.model_validate(assembler.whole())
+    theirs = state.current_completion_snapshot
+    assert status == 200
+    for mine, told in zip(ours.choices, theirs.choices, strict=True):
+        assert (mine.message.content or "") == (told.message.content or "")
+        assert calls_of(mine.message) == calls_of(told.message)
+        assert mine.finish_reason == told.finish_reason
