@@ -40,7 +40,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.serving: asyncio.Task[Any] | None = None
         """The task that answers now, set by `api/v1.py`."""
-        self._in_head = True
+        self._in_head = False
         self._head_bytes = 0
         self._slow: asyncio.TimerHandle | None = None
 
@@ -89,7 +89,6 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_head = True
         if not self.transport.is_closing():
             super().on_message_complete()
 

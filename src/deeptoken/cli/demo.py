@@ -54,7 +54,7 @@ def command(host: str | None, port: int | None, folder: Path) -> None:
 
         def read() -> Settings:
             settings = config.load(file, environ, providers=BASE_URLS)
-            found = [channel for channel in config.from_environment(environ, KEY_VARIABLES)]
+            found = config.from_environment(environ, KEY_VARIABLES)
             return msgspec.structs.replace(settings, channels=(*settings.channels, *found))
 
         def listening(address: str) -> None:
