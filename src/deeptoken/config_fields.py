@@ -15,6 +15,11 @@ from deeptoken.config_lines import Path
 from deeptoken.money import NanoUsd, PicoUsd, ppm, usd, usd_per_million
 from deeptoken.settings import Network
 
+WHOLE_MAX = 10**15
+"""No count is larger; it keeps sums far from the end of 64 bits."""
+SECONDS_MAX = 10**8
+"""Three years. What should last longer is no timeout."""
+
 
 class Wrong(Exception):
     """A value that cannot be, and where it stands."""
@@ -100,7 +105,7 @@ def tables(value: Any, path: Path) -> list[Any]:
 
 
 def text(value: Any, path: Path) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise expected("a text", value, path)
     return value
 
@@ -111,12 +116,12 @@ def flag(value: Any, path: Path) -> bool:
     return value
 
 
-def whole(low: int, high: int | None = None) -> Callable[[Any, Path], int]:
+def whole(low: int, high: int = WHOLE_MAX) -> Callable[[Any, Path], int]:
     """A whole number, within its limits."""
-    what = f"a whole number from {low} to {high}" if high is not None else f"a whole number, at least {low}"
+    what = f"a whole number from {low} to {high}" if high < WHOLE_MAX else f"a whole number, at least {low}"
 
     def read(value: Any, path: Path) -> int:
-        if type(value) is not int or value < low or (high is not None and value > high):
+        if type(value) is not int or value < low or value > high:
             raise expected(what, value, path)
         return value
 
@@ -130,7 +135,7 @@ def seconds(*, zero: bool = False) -> Callable[[Any, Path], float]:
     def read(value: Any, path: Path) -> float:
         if type(value) not in (int, Decimal) or not Decimal(value).is_finite():
             raise expected(what, value, path)
-        if value < 0 or (value == 0 and not zero):
+        if value < 0 or (value == 0 and not zero) or value > SECONDS_MAX:
             raise expected(what, value, path)
         return float(value)
 
@@ -215,3 +220,5 @@ def _decimal(read: Callable[[str], int], what: str, value: Any, path: Path) -> i
         return read(str(value))
     except ValueError as error:
         raise Wrong(path, str(error)) from None
+    except ArithmeticError:
+        raise expected(what, value, path) from None

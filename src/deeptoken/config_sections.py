@@ -72,7 +72,7 @@ class Sources(NamedTuple):
     def _secret_file(self, name: str, path: Path) -> Secret:
         try:
             said = (self.folder / name).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise Wrong(path, f"cannot read the file {self.folder / name}: {type(error).__name__}") from None
         if not said.strip():
             raise Wrong(path, f"the file {self.folder / name} is empty")
@@ -162,8 +162,11 @@ def read_channel(
     raw: Any, path: Path, sources: Sources, *, providers: Mapping[str, str | None], groups: tuple[Group, ...]
 ) -> Channel:
     """One ``[[channels]]``. `providers` gives each provider's own base URL, or None where it has none."""
-    told = table(raw, path).get("provider")
-    options = OPTIONS.get(told, ()) if isinstance(told, str) else ()
+    options: Collection[str] = ()
+    if "provider" in table(raw, path):
+        # First of all, since it decides which other keys there are.
+        told = one_of(providers, "provider")(raw["provider"], (*path, "provider"))
+        options = OPTIONS.get(told, ())
     values = read_table(raw, path, channel_fields(sources, providers, groups, options))
     provider = values["provider"]
     base_url = values.pop("base_url", providers[provider])
