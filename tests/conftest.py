@@ -3,7 +3,7 @@
 import contextlib
 import http.client
 import json
-import socket
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,10 +16,11 @@ from deeptoken import ids
 
 START_SECONDS = 20
 STOP_SECONDS = 20
+LISTENING = re.compile(r"serves (http://(\S+))\n")
 
 CONFIGURATION = """
 [server]
-port = {port}
+port = 0
 
 [database]
 url = "sqlite:///deeptoken.db"
@@ -98,25 +99,25 @@ def deeptoken() -> str:
     return str(Path(sys.executable).with_name("deeptoken"))
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+def address(log: Path) -> str | None:
+    """What the gateway says it serves, once it is ready."""
+    told = LISTENING.search(log.read_text())
+    if told is None:
+        return None
+    connection = http.client.HTTPConnection(told[2], timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError):
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    return False
+        if connection.getresponse().status == 200:
+            return told[1]
+    return None
 
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Running]:
     """Start a gateway in `folder`; end it as an operator would, and see that it ended well."""
-    port, key, narrow, poor = free_port(), ids.new_secret(), ids.new_secret(), ids.new_secret()
+    key, narrow, poor = ids.new_secret(), ids.new_secret(), ids.new_secret()
     configuration = folder / "deeptoken.toml"
-    configuration.write_text(CONFIGURATION.format(port=port, key=key, narrow=narrow, poor=poor))
+    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor))
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -128,14 +129,14 @@ def running(folder: Path) -> Iterator[Running]:
         )
         try:
             for _ in range(START_SECONDS * 50):
-                if ready(port):
+                if (origin := address(log)) is not None:
                     break
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.02)
                     pytest.fail(f"The gateway ended at its start:\n{log.read_text()}")
             else:
                 pytest.fail(f"The gateway is not ready after {START_SECONDS} s:\n{log.read_text()}")
-            yield Running(f"http://127.0.0.1:{port}", configuration, key, narrow, poor)
+            yield Running(origin, configuration, key, narrow, poor)
         finally:
             process.terminate()
             ended = process.wait(STOP_SECONDS)

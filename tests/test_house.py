@@ -27,16 +27,18 @@ THIRD_PARTY = {
     "prometheus_client": "src/deeptoken/observe/",
     "rich": "src/deeptoken/cli/",
     "splintr": "src/deeptoken/catalog/tokens.py",
-    "starlette": "src/deeptoken/api/ src/deeptoken/app.py",
-    "uvicorn": "src/deeptoken/app.py",
-    "uvloop": "src/deeptoken/app.py",
+    "starlette": "src/deeptoken/api/",
+    "uvicorn": "src/deeptoken/api/server.py src/deeptoken/mock.py",
+    "uvloop": "src/deeptoken/cli/serve.py",
     "msgspec": "src/deeptoken/",
 }
 """A package, and the only files or folders that import it."""
 
 BORDERS = {
-    "src/deeptoken/app.py": 1,
+    "src/deeptoken/api/v1.py": 1,
     "src/deeptoken/cli/main.py": 1,
+    "src/deeptoken/jobs.py": 1,
+    "src/deeptoken/store/commit.py": 1,
 }
 """Where any exception is caught, at most how often: a request, a job, a command."""
 
@@ -49,7 +51,7 @@ REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs|crates\.io|proxy\.golang|repo1\.maven|deb\.debian", re.I
 )
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
-NOT_RUN = re.compile(r"pytest\.(?:mark\.)?(?:skip|xfail|importor[s]kip)")
+NOT_RUN = re.compile(r"pytest\.(?:mark\.)?(?:skip|xfail|importor[s]kip)\b")
 UNREASONED = re.compile(r"#\s*type:\s*ignore(?:\[[\w, -]*\])?\s*$")
 
 Tree = dict[str, str]

@@ -22,7 +22,7 @@ def installed() -> None:
 @pytest.mark.usefixtures("installed")
 def test_the_node_sdk_is_served(gateway: Running) -> None:
     tried = subprocess.run(
-        ["node", "--test", "sdk.test.mjs", gateway.base_url, gateway.key, gateway.narrow],
+        ["node", "sdk.test.mjs", gateway.base_url, gateway.key, gateway.narrow],
         cwd=NODE,
         capture_output=True,
         text=True,

@@ -12,11 +12,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(scope="session")
 def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(
         base_url=pytestconfig.getoption("--base-url"),
@@ -26,7 +21,7 @@ def client(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Itera
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def async_client(
     request: pytest.FixtureRequest, pytestconfig: pytest.Config
 ) -> AsyncIterator[openai.AsyncOpenAI]:
