@@ -178,7 +178,6 @@ def test_what_only_anthropic_knows_passes_and_the_rest_is_dropped() -> None:
     assert {key: body[key] for key in body if key not in ("model", "messages", "max_tokens")} == {
         "thinking": {"type": "enabled", "budget_tokens": 2000},
         "output_config": {"effort": "max"},
-        "container": "c",
         "service_tier": "standard_only",
         "cache_control": {"type": "ephemeral"},
     }
@@ -192,12 +191,11 @@ def test_fields_in_beta_bring_their_header() -> None:
     request = asked(
         HI,
         betas=["one-2026-01-01"],
-        mcp_servers=[{"type": "url", "url": "https://x.example", "name": "x"}],
         context_management={"edits": [{"type": "compact_20260112"}]},
     )
 
     assert dict(request.headers)["anthropic-beta"] == (
-        "one-2026-01-01,mcp-client-2025-11-20,context-management-2025-06-27,compact-2026-01-12"
+        "one-2026-01-01,context-management-2025-06-27,compact-2026-01-12"
     )
     assert "betas" not in json.loads(request.body)
 

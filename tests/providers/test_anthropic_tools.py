@@ -8,8 +8,16 @@ from anthropic_scene import HI, asked, sent
 from deeptoken.errors import BadRequest
 
 
+@pytest.mark.parametrize("kind", ["web_search_20250305", "code_execution_20250825", "mcp_toolset"])
+def test_a_tool_that_anthropic_runs_for_a_fee_is_refused(kind: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        sent(HI, tools=[{"type": kind, "name": "x"}])
+
+    assert refused.value.param == "tools[0].type"
+
+
 def test_tools_are_translated_and_anthropics_own_pass() -> None:
-    own = {"type": "web_search_20250305", "name": "web_search", "max_uses": 1}
+    own = {"type": "bash_20250124", "name": "bash"}
     schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
     mark = {"type": "ephemeral"}
 

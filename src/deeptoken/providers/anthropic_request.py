@@ -26,7 +26,8 @@ from deeptoken.wire.chat import Chat, ChatRequest
 
 MAX_TOKENS = 4096
 """Anthropic wants a limit; this one where nobody tells any, fit for every Claude."""
-PASSED = ("cache_control", "container", "context_management", "mcp_servers")
+PASSED = ("cache_control", "context_management")
+"""Not what runs on the operator's account beside the call: containers, remote servers."""
 JSON_ONLY = "Answer with one valid JSON object and nothing else: no code fence, no words around it."
 TIERS = ("auto", "standard_only")
 USER_MAX = 256
@@ -218,8 +219,6 @@ def _betas(extra: dict[str, Any]) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(b, str) and BETA.fullmatch(b) for b in given):
         raise BadRequest("betas is a list of names.", param="betas")
     betas: list[str] = list(given)
-    if extra.get("mcp_servers"):
-        betas.append("mcp-client-2025-11-20")
     if management := extra.get("context_management"):
         betas.append("context-management-2025-06-27")
         match management:

@@ -23,6 +23,8 @@ NOT_ENFORCED = frozenset(
 FORMATS = frozenset(
     ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 )
+RUN_BY_THE_CALLER = ("bash_", "text_editor_", "computer_", "memory_")
+"""Anthropic's own tools that cost tokens only."""
 SCHEMAS_BY_NAME = ("properties", "$defs", "definitions")
 SCHEMAS_IN_LIST = ("anyOf", "allOf")
 
@@ -37,9 +39,10 @@ def tools(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
     function = tool.get("function")
     if not isinstance(function, dict):
-        if tool.get("type") in ("function", "custom") and "name" not in tool:
-            raise BadRequest("Claude's tools are functions with a JSON schema.", param=f"{path}.type")
-        return tool  # One of Anthropic's own.
+        if not str(tool.get("type")).startswith(RUN_BY_THE_CALLER):
+            # What Anthropic runs itself has fees that no class of tokens bears, on the operator's account.
+            raise BadRequest("Claude's tools here are functions with a JSON schema.", param=f"{path}.type")
+        return tool
     schema = function.get("parameters") or NO_PARAMETERS
     if schema.get("type") != "object":
         schema = {**schema, "type": "object"}
