@@ -138,8 +138,7 @@ class Stage:
         port = free_port()
         file = home / "deeptoken.toml"
         file.write_text(CONFIGURATION.format(port=port, whole=whole.port, streams=streams.port, key=self.key))
-        run = "from deeptoken.cli.main import main; main()"
-        command = [sys.executable, "-c", run, "serve", "--config", str(file)]
+        command = [sys.executable, "-m", "deeptoken", "serve", "--config", str(file)]
         gateway = start("gateway", command, port=port, core=SERVER_CORE, folder=home, path="/readyz")
         self._running.callback(gateway.stop)
         return gateway
