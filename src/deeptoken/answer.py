@@ -1,0 +1,242 @@
+"""One request and its answer: the headers as they are written, the body as it comes, and what goes wrong.
+
+    Response     what `net.Client.send` hands over
+    NetError     a request that got no (whole) answer
+    ├── Unreachable   no connection, or the proxy refused: the request never left
+    ├── Lost          the connection broke off before or inside the answer
+    ├── Stalled       nothing came in time
+    ├── Garbled       what came is not HTTP, or not in the coding it announces
+    └── TooLarge      the answer, or its head, is above the limit
+
+The connection writes into the response what it parses; whoever reads waits here. Nothing is inflated before
+it is read, and a connection whose bytes nobody reads is no longer read itself.
+"""
+
+import asyncio
+import re
+from typing import Protocol
+
+from deeptoken.inflate import Inflater
+
+BUFFER_BYTES_MAX = 256 * 1024
+"""How much of an answer waits for its reader before its connection is paused."""
+
+_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OURS = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
+
+
+class NetError(Exception):
+    """A request that got no (whole) answer. The message carries no secret."""
+
+
+class Unreachable(NetError):
+    """There was no connection: the request never left."""
+
+
+class Lost(NetError):
+    """The connection broke off. `head`: inside the answer's body rather than before it."""
+
+    def __init__(self, message: str, *, head: bool) -> None:
+        super().__init__(message)
+        self.head = head
+
+
+class Stalled(NetError):
+    """Nothing came in time."""
+
+
+class Garbled(NetError):
+    """What came is no answer in HTTP/1.1, or not in the coding it announces."""
+
+
+class TooLarge(NetError):
+    """The answer, or its head, is above the limit."""
+
+
+def write_fields(headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
+    """The headers of a request as they are sent, and whether ``host`` is among them.
+
+    Raises:
+        ValueError: one cannot be sent as it stands, or is not the caller's to send.
+    """
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or name in _OURS:
+            raise ValueError(f"The header {name!r} cannot be sent: it is no lower-case name, or ours to set.")
+        if _CONTROL.search(value):
+            raise ValueError(f"The value of the header {name!r} has control characters.")
+    names = {name for name, _ in headers}
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if "accept-encoding" not in names:
+        text += "accept-encoding: gzip, deflate\r\n"
+    text.encode("latin-1")
+    return text, "host" in names
+
+
+class Source(Protocol):
+    """What a response needs of the connection it comes from."""
+
+    paused: bool
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    def resume(self) -> None: ...
+    def drop(self) -> None: ...
+
+
+class Response:
+    """An answer whose head is there. One task reads it; anyone may close it."""
+
+    __slots__ = (
+        "_limit",
+        "_loop",
+        "_waiter",
+        "chunks",
+        "ended",
+        "error",
+        "headed",
+        "headers",
+        "inflater",
+        "size",
+        "source",
+        "status",
+    )
+
+    def __init__(self, source: Source, limit: int) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        """By lower-case name, as they came; repeated ones joined by a comma."""
+        self.source: Source | None = source
+        self._loop = source.loop
+        self._limit = limit
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.inflater: Inflater | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.error: NetError | None = None
+        self.headed = False
+        self.ended = False
+
+    async def read(self, wait_s: float) -> bytes:
+        """The body's next bytes, decoded: what is there, at once; empty at the end.
+
+        Raises:
+            NetError: no byte came in `wait_s`, or the answer broke off; what came before it was read.
+        """
+        piece = self._take()
+        if piece or self._over():
+            return piece
+        return await self._next(self._loop.time() + wait_s)
+
+    async def whole(self, wait_s: float) -> bytes:
+        """The rest of the body, decoded.
+
+        Raises:
+            NetError: it was not there in `wait_s`, broke off, or is above the client's limit.
+        """
+        if self.ended and self.inflater is None and self.error is None:
+            if self.size > self._limit:
+                raise self._too_large()
+            return self._take()
+        deadline = self._loop.time() + wait_s
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self._next(deadline):
+            size += len(piece)
+            if size > self._limit:
+                raise self._too_large()
+            pieces.append(piece)
+            if self.inflater is not None:
+                await self._yield()
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Be done with it. An answer that has not come to its end takes its connection with it."""
+        self.chunks.clear()
+        self.inflater = None
+        if not self.ended:
+            self.fail(Lost("The answer was given up.", head=self.headed))
+
+    async def _next(self, deadline: float) -> bytes:
+        while True:
+            piece = self._take()
+            if piece or self._over():
+                return piece
+            await self.wait(deadline)
+
+    async def wait(self, deadline: float) -> None:
+        """Wait until something has changed: more bytes, the end, an error."""
+        waiter = self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self._expire)
+        try:
+            await waiter
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    async def _yield(self) -> None:
+        """Let others run: a small answer may inflate to a large one without a wait."""
+        try:
+            await asyncio.sleep(0)
+        except BaseException:
+            self.close()
+            raise
+
+    def wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _expire(self) -> None:
+        self.fail(Stalled("Nothing came in time." if self.headed else "No answer came in time."))
+
+    def fail(self, error: NetError) -> None:
+        """The end, by an error. An answer that is complete stays so."""
+        if self.ended or self.error is not None:
+            return
+        self.error = error
+        source, self.source = self.source, None
+        if source is not None:
+            source.drop()
+        self.wake()
+
+    def _over(self) -> bool:
+        if self.error is not None:
+            raise self.error
+        if not self.ended:
+            return False
+        if self.inflater is not None and not self.inflater.whole:
+            raise self._spoil(Garbled("The answer's compressed body is cut short."))
+        return True
+
+    def _take(self) -> bytes:
+        """What is there, decoded; of a compressed body at most a buffer's worth."""
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.size = 0
+        if self.inflater is not None:
+            try:
+                data = self.inflater.inflate(data, BUFFER_BYTES_MAX)
+            except ValueError as error:
+                self._spoil(Garbled(str(error)))
+                return b""
+            self.size = len(self.inflater.pending)
+        source = self.source
+        if source is not None and source.paused and self.size <= BUFFER_BYTES_MAX:
+            source.resume()
+        return data
+
+    def _spoil(self, error: NetError) -> NetError:
+        """The end, by an error, of an answer that may have come completely."""
+        self.ended = False
+        self.inflater = None
+        self.chunks.clear()
+        self.fail(error)
+        return error
+
+    def _too_large(self) -> NetError:
+        return self._spoil(TooLarge(f"The answer is larger than {self._limit} bytes."))

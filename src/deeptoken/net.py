@@ -1,0 +1,400 @@
+"""The only outbound HTTP client: HTTP/1.1 on pooled connections, one request at a time on each.
+
+    Client       sends a request and hands over the answer once its head is there
+    Response     an answer: its head, and its body as it comes
+    NetError     what went wrong, by class (see `answer.py`)
+
+A redirect is an answer like any other. A request that finds its pooled connection dead is sent once more
+on a new one, if no byte of an answer came. An answer read to its end leaves its connection to the next
+request; every other way out (an error, a cancelled task, `Response.close`) drops the connection at once.
+"""
+
+import asyncio
+import re
+import ssl
+
+import httptools
+import msgspec
+
+from deeptoken.answer import (
+    BUFFER_BYTES_MAX,
+    Garbled,
+    Lost,
+    NetError,
+    Response,
+    Stalled,
+    TooLarge,
+    Unreachable,
+    write_fields,
+)
+from deeptoken.dial import Pool, Pools, Proxies, dial, read_proxy, split, verified_tls
+from deeptoken.inflate import Inflater
+from deeptoken.wire.http import HttpRequest
+
+__all__ = [
+    "Client",
+    "Garbled",
+    "Lost",
+    "NetError",
+    "Proxies",
+    "Response",
+    "Stalled",
+    "TooLarge",
+    "Unreachable",
+]
+
+SLICE_BYTES = 256 * 1024
+"""A larger request body is handed over in slices, so that one answered early is not sent to its end."""
+CACHED_MAX = 1024
+"""How many URLs and how many sets of headers are remembered in the form in which they are sent."""
+CLOSE_TURNS = 100
+"""Of the loop; an aborted connection takes some three to be gone."""
+
+_METHOD = re.compile(r"[A-Z]+")
+_BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
+_DIRECT = Proxies()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection and its parser. It is idle in its pool, or works for one response."""
+
+    __slots__ = (
+        "_fields",
+        "_full",
+        "_head_bytes_max",
+        "_keep",
+        "_method",
+        "_overhead",
+        "_parser",
+        "_response",
+        "_transport",
+        "_unsent",
+        "_until_close",
+        "gone",
+        "idle_since",
+        "loop",
+        "paused",
+        "pool",
+    )
+
+    def __init__(self, pool: "Pool[_Connection]", head_bytes_max: int) -> None:
+        self.pool = pool
+        self.loop = asyncio.get_running_loop()
+        self.idle_since = 0.0
+        self.gone = self.paused = False
+        self._head_bytes_max = head_bytes_max
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._response: Response | None = None
+        self._method = ""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._overhead = 0
+        self._unsent = memoryview(b"")
+        self._full = self._keep = self._until_close = False
+
+    @property
+    def silent(self) -> bool:
+        """Before the head of an answer: no byte of it has come."""
+        return self._overhead == 0
+
+    def begin(self, head: bytes, request: HttpRequest, answer_bytes_max: int) -> Response:
+        """Send a request. The response is still without its head."""
+        transport = self._transport
+        assert transport is not None
+        response = self._response = Response(self, answer_bytes_max)
+        self._method = request.method
+        self._fields.clear()
+        self._overhead = 0
+        self._keep = self._until_close = False
+        body = request.body
+        if len(body) <= SLICE_BYTES:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            self._unsent = memoryview(body)
+            self._write_on()
+        return response
+
+    def resume(self) -> None:
+        self.paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """Close it now. What is not yet sent is not sent."""
+        self._leave()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def give_up(self) -> None:
+        if self._response is not None:
+            self._response.close()
+        self.drop()
+
+    def _leave(self) -> None:
+        self.gone = True
+        self._response = None
+        self._unsent = memoryview(b"")
+        self.pool.idle.pop(self, None)
+
+    def _finish(self, response: Response) -> None:
+        """The answer is complete: be idle, if the next one can be told from it."""
+        response.source = self._response = None
+        transport = self._transport
+        if self._keep and not self._unsent and transport and not transport.get_write_buffer_size():
+            if self.paused:
+                self.resume()
+            self.pool.park(self)
+        else:
+            self.drop()
+
+    def _write_on(self) -> None:
+        while self._unsent and not self._full and self._transport is not None:
+            piece, self._unsent = self._unsent[:SLICE_BYTES], self._unsent[SLICE_BYTES:]
+            self._transport.write(piece)
+
+    def _broken_off(self, *, cleanly: bool) -> None:
+        response = self._response
+        self._leave()
+        if response is None:
+            return
+        if cleanly and self._until_close:
+            response.source = None
+            response.ended = True
+            response.wake()
+        else:
+            where = "inside its answer" if response.headed else "before its answer"
+            response.fail(Lost(f"{self.pool.origin} broke off {where}.", head=response.headed))
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports do all that an asyncio.Transport does, but are none by their class.
+        self._transport = transport  # type: ignore[assignment]  # see above
+        if self.gone:
+            self.drop()
+        else:
+            self.pool.opened.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        response = self._response
+        if response is None:
+            # Nobody asked. Whatever it is, the next answer could not be told from it.
+            self.drop()
+            return
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._keep = False
+            if not response.ended:
+                reason = error.__context__ or error
+                garbled = Garbled(f"{self.pool.origin} does not answer in HTTP/1.1: {reason}")
+                garbled.__cause__ = reason
+                response.fail(garbled)
+                return
+        if response.ended:
+            self._finish(response)
+        elif self._overhead > self._head_bytes_max:
+            response.fail(self._head_too_large())
+        elif response.size > BUFFER_BYTES_MAX and not self.paused and self._transport is not None:
+            self.paused = True
+            self._transport.pause_reading()
+        if response.headed:
+            response.wake()
+
+    def eof_received(self) -> None:
+        self._broken_off(cleanly=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._broken_off(cleanly=exc is None)
+        self.pool.opened.discard(self)
+        # The parser holds our methods: without it, this object goes when its last user goes.
+        del self._parser
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._write_on()
+
+    # What the parser calls. An exception stops it; what is complete by then counts.
+
+    def on_message_begin(self) -> None:
+        response = self._response
+        if response is None or response.ended:
+            raise httptools.HttpParserError("more than one answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        response = self._response
+        status = self._parser.get_status_code()
+        if response is None or 100 <= status < 200:
+            self._fields.clear()
+            return
+        # The exact sum is needed only if the packet with the head's end might have too much head.
+        limit = self._head_bytes_max
+        if self._overhead > limit and sum(len(name) + len(value) + 4 for name, value in self._fields) > limit:
+            response.fail(self._head_too_large())
+            raise httptools.HttpParserError("large head")
+        headers = response.headers
+        for field, value in self._fields:
+            name = field.decode("latin-1").lower()
+            text = value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
+        self._fields.clear()
+        transfer = headers.get("transfer-encoding")
+        if transfer is not None and transfer.lower() != "chunked":
+            raise httptools.HttpParserError(f"transfer-encoding {transfer!r}")
+        self._until_close = transfer is None and "content-length" not in headers
+        coding = headers.get("content-encoding", "identity").lower()
+        if coding != "identity":
+            response.inflater = Inflater(coding)
+        response.status = status
+        response.headed = True
+        if self._method == "HEAD":
+            response.ended = True
+            raise httptools.HttpParserError("the parser would wait for a body")
+
+    def on_body(self, data: bytes) -> None:
+        response = self._response
+        if response is not None:
+            response.chunks.append(data)
+            response.size += len(data)
+            self._overhead = 0
+
+    def on_message_complete(self) -> None:
+        response = self._response
+        if response is not None and response.headed:
+            response.ended = True
+            self._keep = self._parser.should_keep_alive()
+
+    def _head_too_large(self) -> TooLarge:
+        return TooLarge(f"The head of the answer is larger than {self._head_bytes_max} bytes.")
+
+
+class _Target(msgspec.Struct, frozen=True):
+    """What is known of a URL."""
+
+    pool: Pool[_Connection]
+    line: str
+    host: str
+
+
+class Client:
+    """Sends requests. It belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        idle_max: int = 256,
+        keep_alive_s: float = 60,
+        answer_bytes_max: int = 64 * 1024 * 1024,
+        head_bytes_max: int = 64 * 1024,
+        proxies: Proxies = _DIRECT,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`idle_max` connections are kept idle for each origin, each for `keep_alive_s`.
+
+        Raises:
+            ValueError: a proxy's URL is none.
+        """
+        for url in (proxies.http, proxies.https):
+            if url:
+                read_proxy(url)
+        self._answer_bytes_max = answer_bytes_max
+        self._head_bytes_max = head_bytes_max
+        self._proxies = proxies
+        self._tls = tls
+        self._closed = False
+        self._pools: Pools[_Connection] = Pools(idle_max=idle_max, keep_alive_s=keep_alive_s)
+        self._targets: dict[str, _Target] = {}
+        self._fields: dict[tuple[tuple[str, str], ...], tuple[str, bool]] = {}
+
+    async def send(self, request: HttpRequest, *, connect_s: float, head_s: float) -> Response:
+        """Send `request` and wait for the head of its answer, at most `head_s` once it is connected.
+
+        Raises:
+            NetError: there was none; its class says why.
+            ValueError: the request cannot be written as HTTP.
+        """
+        target = self._targets.get(request.url) or self._learn(request.url)
+        head = self._head(request, target)
+        pool = target.pool
+        reused = bool(pool.idle)
+        connection = pool.idle.popitem()[0] if reused else await self._dial(pool, connect_s)
+        deadline = connection.loop.time() + head_s
+        response = connection.begin(head, request, self._answer_bytes_max)
+        await response.wait(deadline)
+        error = response.error
+        if reused and isinstance(error, Lost) and not error.head and connection.silent:
+            # The other side had closed it while it was idle: nothing of the request was looked at.
+            connection = await self._dial(pool, connect_s)
+            response = connection.begin(head, request, self._answer_bytes_max)
+            await response.wait(deadline)
+            error = response.error
+        if error is not None and not response.headed:
+            raise error
+        if response.status == 407 and pool.origin.proxy is not None and not pool.origin.secure:
+            response.close()
+            raise Unreachable(f"{pool.origin}: the proxy refuses the request with status 407.")
+        return response
+
+    async def close(self) -> None:
+        """Drop every connection. Answers under way are lost, later requests find nobody."""
+        self._closed = True
+        for connection in self._pools.shut():
+            connection.give_up()
+        for _ in range(CLOSE_TURNS):
+            if not self._pools.opened:
+                return
+            await asyncio.sleep(0)
+
+    async def _dial(self, pool: Pool[_Connection], connect_s: float) -> _Connection:
+        if self._closed:
+            raise Unreachable("The client is closed.")
+        connection, connected = _Connection(pool, self._head_bytes_max), False
+        try:
+            async with asyncio.timeout(connect_s):
+                if self._tls is None and pool.origin.needs_tls:
+                    self._tls = await asyncio.to_thread(verified_tls)
+                await dial(pool.origin, connection, self._tls)
+            connected = not connection.gone and not self._closed
+        except TimeoutError as error:
+            raise Unreachable(f"{pool.origin}: no connection in {connect_s:g} s.") from error
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"{pool.origin}: {error}") from error
+        finally:
+            if not connected:
+                connection.drop()
+        if not connected:
+            raise Unreachable(f"{pool.origin}: the connection was closed at once.")
+        return connection
+
+    def _learn(self, url: str) -> _Target:
+        origin, line, host = split(url, self._proxies)
+        if len(self._targets) >= CACHED_MAX:
+            self._targets.clear()
+            self._pools.prune()
+        target = self._targets[url] = _Target(self._pools.to(origin), line, f"host: {host}\r\n")
+        return target
+
+    def _head(self, request: HttpRequest, target: _Target) -> bytes:
+        fields, names_host = self._fields.get(request.headers) or self._write(request.headers)
+        method = request.method
+        if method != "POST" and not _METHOD.fullmatch(method):
+            raise ValueError("A method is one word in capitals.")
+        host = "" if names_host else target.host
+        length = (
+            "" if not request.body and method in _BODILESS else f"content-length: {len(request.body)}\r\n"
+        )
+        return f"{method}{target.line}{host}{fields}{length}\r\n".encode("latin-1")
+
+    def _write(self, headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
+        if len(self._fields) >= CACHED_MAX:
+            self._fields.clear()
+        written = self._fields[headers] = write_fields(headers)
+        return written
