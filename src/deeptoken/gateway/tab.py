@@ -61,8 +61,8 @@ from deeptoken.wire.usage import Usage
 CHEAP_PPM = 10_000
 """A hold within 1 % of what is available is made without counting anything."""
 CHEAP = usd("0.02")
-CHEAP_SHARE = 200
-"""Once counted: the most is held when it is at most $0.02 or one 200th of what is available."""
+SMALL_SHARE, TINY_SHARE = 10, 200
+"""Once counted: the most is held when it is at most $0.02 and a tenth of what is available, or a 200th."""
 GRANT_MIN, GRANT_MAX = 512, 4096
 FIRST_WORDS = 16
 """Tokens that an answer must be able to have; fewer if fewer are asked for."""
@@ -187,7 +187,9 @@ class Tab:
 
     def _wanted(self, most: int, room: Room) -> int:
         """Tokens to hold at first: all when they are cheap, else a grant that grows with what is asked."""
-        if self._price_of(most) <= max(CHEAP, room.available // CHEAP_SHARE):
+        if self._price_of(most) <= max(
+            min(CHEAP, room.available // SMALL_SHARE), room.available // TINY_SHARE
+        ):
             return most
         return min(most, max(GRANT_MIN, min(GRANT_MAX, most // 8)))
 

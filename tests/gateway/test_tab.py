@@ -1,0 +1,240 @@
+"""What a call owes, whatever becomes of it."""
+
+import asyncio
+
+import pytest
+from path_scene import Heard, Scene, chat, sim
+
+from deeptoken.catalog.model import Rates
+from deeptoken.errors import BadRequest, BudgetExceeded, RateLimited, UpstreamError, WalletEmpty
+from deeptoken.gateway.upstream import Cut
+from deeptoken.ledger.postings import DAY_US, MINUTE_US, Extend, Limit
+from deeptoken.money import PicoUsd, usd
+
+WORDS = " ".join(f"word{number}" for number in range(3000))
+
+
+def test_a_cheap_call_is_held_once_and_settled_with_what_the_provider_counted() -> None:
+    scene = Scene("100")
+
+    heard = asyncio.run(scene.ask(chat("one two three")))
+
+    assert heard.finished
+    (row,) = scene.ledger.rows()
+    assert (row.usage.prompt, row.usage.completion, row.outcome) == (3, 3, "complete")
+    assert row.charged == row.cost == 3 * 1_000 + 3 * 2_000
+    assert scene.ledger.balance == usd("100") - row.charged
+    assert scene.ledger.held == 0
+    assert [type(posting).__name__ for posting in scene.ledger.asked] == ["Hold", "Settle"]
+
+
+def test_a_dear_call_counts_the_prompt_and_grows_its_hold_while_it_streams() -> None:
+    scene = Scene("0.05")
+
+    heard = asyncio.run(scene.ask(chat(WORDS, stream=True)))
+
+    kinds = [type(posting).__name__ for posting in scene.ledger.asked]
+    assert kinds[:2] == ["Hold", "Hold"]
+    assert "Extend" in kinds
+    assert heard.text == WORDS
+    (row,) = scene.ledger.rows()
+    assert row.outcome == "complete"
+    assert row.charged == row.cost == 3000 * 1_000 + 3000 * 2_000
+    assert scene.ledger.held == 0
+
+
+def test_a_wallet_that_two_answers_empty_ends_one_of_them_within_its_hold() -> None:
+    async def two_at_once() -> tuple[Scene, list[Heard]]:
+        paced = sim("sim", {"m/echo": "echo"}, options={"sim": {"pace": 20_000}})
+        scene = Scene("0.04", channels=(paced,))
+        return scene, await asyncio.gather(*(scene.ask(chat(WORDS, stream=True)) for _ in range(2)))
+
+    scene, heard = asyncio.run(two_at_once())
+
+    rows = scene.ledger.rows()
+    dry = next(row for row in rows if row.outcome == "dry")
+    cut = next(one for one in heard if one.bill is not None and one.bill.dry)
+    assert cut.bill is not None
+    assert cut.bill.dry == "wallet_empty"
+    assert cut.finished
+    assert dry.estimated
+    assert 0 < len(cut.text) < len(WORDS)
+    assert dry.cost - dry.charged <= dry.cost // 4
+    assert sum(row.charged for row in rows) + scene.ledger.balance == usd("0.04")
+    assert scene.ledger.balance >= 0
+    assert scene.ledger.held == 0
+
+
+def test_what_the_balance_affords_is_the_limit_that_goes_upstream() -> None:
+    scene = Scene("0.001")
+
+    asyncio.run(scene.ask(chat("a b c", "m/text")))
+
+    assert scene.call is not None
+    assert scene.call.trace.limit is not None
+    assert 16 <= scene.call.trace.limit <= 500
+
+
+def test_a_wallet_that_cannot_pay_the_prompt_and_a_few_words_is_told_what_it_takes() -> None:
+    scene = Scene("0.00001")
+
+    with pytest.raises(WalletEmpty) as refused:
+        asyncio.run(scene.ask(chat("a b c")))
+
+    assert not refused.value.in_flight
+    assert refused.value.needed > usd("0.00001")
+    assert scene.ledger.held == 0
+    assert scene.ledger.rows() == []
+
+
+def test_money_that_other_calls_hold_is_a_refusal_that_passes() -> None:
+    async def two_at_once() -> None:
+        scene = Scene("0.0001", models={"m/slow": "slow", "m/echo": "echo"})
+        first = asyncio.create_task(scene.ask(chat("a", "m/slow", max_tokens=40)))
+        await scene.ledger.holding.wait()
+        with pytest.raises(WalletEmpty) as refused:
+            await scene.ask(chat("a b c"))
+        assert refused.value.in_flight
+        assert refused.value.retry_after_s is not None
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert scene.ledger.held == 0
+
+    asyncio.run(two_at_once())
+
+
+def test_what_costs_nothing_needs_no_balance() -> None:
+    scene = Scene("0", rates=Rates(prompt=PicoUsd(0), completion=PicoUsd(0)))
+
+    heard = asyncio.run(scene.ask(chat("free words")))
+
+    assert heard.finished
+    (row,) = scene.ledger.rows()
+    assert row.charged == 0
+    assert row.usage.completion == 2
+
+
+def test_a_failed_call_is_charged_nothing_and_leaves_one_row() -> None:
+    scene = Scene("1", models={"m/bad": "error-503"})
+
+    with pytest.raises(UpstreamError):
+        asyncio.run(scene.ask(chat("a", "m/bad")))
+
+    (row,) = scene.ledger.rows()
+    assert (row.outcome, row.charged, row.status) == ("failed", 0, 503)
+    assert scene.ledger.balance == usd("1")
+    assert scene.ledger.held == 0
+
+
+def test_a_stream_that_breaks_is_charged_for_what_was_delivered() -> None:
+    scene = Scene("1", models={"m/cut": "cut"})
+
+    with pytest.raises(Cut):
+        asyncio.run(scene.ask(chat("one two three", "m/cut", stream=True)))
+
+    (row,) = scene.ledger.rows()
+    assert row.outcome == "cut"
+    assert row.estimated
+    assert row.usage.prompt > 0
+    assert row.usage.completion > 0
+    assert row.charged == row.cost > 0
+
+
+def test_a_caller_who_leaves_before_the_provider_accepted_pays_nothing() -> None:
+    async def leave() -> Scene:
+        scene = Scene("1", models={"m/stall": "stall"})
+        task = asyncio.create_task(scene.ask(chat("a", "m/stall", stream=True)))
+        await scene.ledger.holding.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return scene
+
+    scene = asyncio.run(leave())
+
+    (row,) = scene.ledger.rows()
+    assert (row.outcome, row.charged, row.status) == ("cancelled", 0, 499)
+    assert scene.ledger.held == 0
+
+
+def test_a_caller_who_leaves_after_that_pays_the_prompt_and_what_was_generated() -> None:
+    async def leave() -> Scene:
+        scene = Scene(
+            "1", channels=(sim("sim", {"m/slow": "slow"}, options={"sim": {"delay": 0.01, "pace": 5}}),)
+        )
+        task = asyncio.create_task(scene.ask(chat("one two three", "m/slow", stream=True)))
+        await scene.answering.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return scene
+
+    scene = asyncio.run(leave())
+
+    (row,) = scene.ledger.rows()
+    assert row.outcome == "cancelled"
+    assert row.usage.prompt > 0
+    assert 0 < row.charged < 100 * 2_000
+    assert scene.ledger.held == 0
+
+
+def test_a_whole_answer_that_needs_a_growing_hold_is_put_together_here() -> None:
+    scene = Scene("0.05")
+
+    heard = asyncio.run(scene.ask(chat(WORDS)))
+
+    assert heard.begun is not None
+    assert heard.begun.reply is None
+    assert any(isinstance(posting, Extend) for posting in scene.ledger.asked)
+    assert heard.text == WORDS
+    (row,) = scene.ledger.rows()
+    assert not row.call.stream
+
+
+def test_a_ceiling_clamps_and_refuses_as_a_wallet_does() -> None:
+    limits = (Limit("usd", DAY_US, usd("0.00002"), "1d"),)
+    scene = Scene("100", limits=limits)
+
+    with pytest.raises(BudgetExceeded) as refused:
+        asyncio.run(scene.ask(chat("a b c d")))
+
+    assert "1d" in refused.value.message
+    assert scene.ledger.held == 0
+
+
+def test_requests_over_the_minutes_limit_are_told_when_the_next_one_passes() -> None:
+    scene = Scene("100", limits=(Limit("requests", MINUTE_US, 1, "rpm"),))
+    asyncio.run(scene.ask(chat("a")))
+
+    with pytest.raises(RateLimited) as refused:
+        asyncio.run(scene.ask(chat("a")))
+
+    assert refused.value.retry_after_s is not None
+    assert 0 < refused.value.retry_after_s <= 60
+
+
+def test_a_cap_on_the_bill_cuts_the_answer_and_says_so() -> None:
+    scene = Scene("100")
+
+    heard = asyncio.run(scene.ask(chat(WORDS, stream=True, max_cost_usd=0.012)))
+
+    (row,) = scene.ledger.rows()
+    assert row.cost <= usd("0.012")
+    assert row.charged == row.cost
+    assert 0 < len(heard.text) < len(WORDS)
+
+
+@pytest.mark.parametrize("cap", [0, -1, "1", 1e-12])
+def test_a_cap_that_is_no_amount_is_refused(cap: object) -> None:
+    with pytest.raises(BadRequest) as refused:
+        asyncio.run(Scene("1").ask(chat("a", max_cost_usd=cap)))
+
+    assert refused.value.param == "max_cost_usd"
+
+
+def test_a_cap_below_the_prompt_is_refused_before_anything_is_held() -> None:
+    scene = Scene("1")
+
+    with pytest.raises(BadRequest):
+        asyncio.run(scene.ask(chat("a b c", max_cost_usd=0.000001)))
+
+    assert scene.ledger.asked == []
