@@ -102,6 +102,16 @@ def test_a_tier_holds_for_the_whole_call_and_only_above_its_start(prompt: int, c
     assert charged == cost
 
 
+@pytest.mark.parametrize(("prompt", "most"), [(200_000, 200_000), (200_001, 400_002)])
+def test_a_bound_reaches_a_tier_where_a_charge_does(prompt: int, most: int) -> None:
+    dear = Tier(above=200_000, rates=Rates(prompt=PicoUsd(2_000), completion=PicoUsd(0)))
+    one = price(Rates(prompt=PicoUsd(1_000), completion=PicoUsd(0)), dear)
+
+    assert bound(one, prompt, 0, ONE) == most
+    assert affordable(one, prompt, NanoUsd(most), ONE) == TOKENS_MAX
+    assert affordable(one, prompt, NanoUsd(most - 1), ONE) == -1
+
+
 def test_the_highest_tier_that_is_reached_counts_in_whatever_order_they_stand() -> None:
     high = Tier(above=20, rates=Rates(prompt=PicoUsd(3), completion=PicoUsd(3)))
     low = Tier(above=10, rates=Rates(prompt=PicoUsd(2), completion=PicoUsd(2)))

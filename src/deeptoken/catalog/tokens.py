@@ -66,9 +66,8 @@ def bound(chat: Chat, context: int | None = None) -> int:
 
 def count(chat: Chat, model: str) -> int:
     """The prompt's tokens by the model's own vocabulary; past `TEXT_COUNTED_MAX` it stays at the bound."""
-    most = bound(chat)
     if chat.size > TEXT_COUNTED_MAX and _text_bytes(chat) > TEXT_COUNTED_MAX:
-        return most
+        return bound(chat)
     encode = _tokenizer(_vocabulary(model)).encode_ordinary
     tokens = REPLY_TOKENS + sum(len(encode(text)) for text in _outside(chat))
     for message in chat.request.messages:
@@ -77,7 +76,7 @@ def count(chat: Chat, model: str) -> int:
             tokens += 1
         if type(message.content) is list:
             tokens += sum(_media_tokens(part) for part in message.content)
-    return min(tokens, most)
+    return tokens
 
 
 def count_text(text: str, model: str) -> int:
