@@ -31,6 +31,17 @@ def test_choices_that_keep_the_rules_stay_byte_for_byte() -> None:
     assert (bytes(mended), text) == (GOOD, "Hi")
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"), [([1, 0], [1, 0]), ([0, 0], [0, 1]), ([1, 2], [0, 1]), ([None, 0], [0, 1])]
+)
+def test_choices_keep_their_numbers_where_these_are_numbers(told: list[Any], shown: list[int]) -> None:
+    raw = Raw(encode([{"index": index, "message": {"content": "Hi"}} for index in told]))
+
+    mended, _ = mend.choices(raw, "id")
+
+    assert [choice["index"] for choice in decode(mended)] == shown
+
+
 def test_keys_that_the_schema_wants_are_added() -> None:
     mended, text = mend.choices(Raw(b'[{"message":{"content":"Hi","own":1},"seed":7}]'), "id")
 
@@ -337,6 +348,15 @@ def test_arguments_that_only_go_on_stay_byte_for_byte(answer: Answer) -> None:
     mended = answer.chunks.mend(raw)
 
     assert (mended.choices, mended.text, mended.content) == (raw, "x", True)
+
+
+def test_words_beside_arguments_are_counted_with_them(answer: Answer) -> None:
+    answer.delta(tool_calls=[call(0, "a", "f", "")])
+    delta = {"content": "w", "tool_calls": [call(0, arguments="x")]}
+
+    mended = answer.chunks.mend(Raw(encode([{"index": 0, "delta": delta, "finish_reason": None}])))
+
+    assert mended.text == "wx"
 
 
 def test_the_first_delta_of_a_call_has_a_type() -> None:

@@ -33,8 +33,9 @@ TRUE = Raw(b"true")
 COMPLETION = Raw(b'"chat.completion"')
 CHUNK = Raw(b'"chat.completion.chunk"')
 ERROR = Raw(b'"error"')
-ASIDE = frozenset({"error", "x_groq"})
-"""Fields of a chunk that may say that the answer failed."""
+NO_CHOICES = Raw(b"[]")
+BROKEN = (msgspec.DecodeError, ValueError, RecursionError)
+"""What reading something else than an answer may raise; a number without end is a ValueError."""
 NO_ID = (NULL, Raw(b'""'), None)
 TIERS = tuple(
     Raw(tier) for tier in (b'"default"', b"null", b'"auto"', b'"flex"', b'"scale"', b'"priority"', b'"fast"')
@@ -133,22 +134,25 @@ class OpenAI:
         fields[name] = told
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
-        fields = _fields(body)
+        try:
+            body.decode()  # fields that nobody here reads must be UTF-8 too
+            return self._reply(FIELDS.decode(body), body, asked)
+        except Broken as error:
+            raise Malformed(str(error)) from None
+        except BROKEN as error:
+            raise Malformed(_what_it_is(body, error)) from None
+
+    def _reply(self, fields: dict[str, Raw], body: bytes, asked: Asked) -> Reply:
         if _is_told(fields.get("error")) or fields.get("object") == ERROR:
             raise Malformed(f"an error under a 200: {refusal.words_of(body).message}")
-        choices = fields.get("choices")
-        if choices is None:
-            raise Malformed("JSON without choices")
+        choices = fields.get("choices", NULL)
+        if choices in (NULL, NO_CHOICES):
+            raise Malformed("an answer without choices")
         own = _own_id(fields)
         answer_id = own or asked.id
-        try:
-            fields["choices"], text = mend.choices(choices, answer_id)
-        except (Broken, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Malformed(f"an answer with broken choices: {error}") from None
-        if fields["choices"] == Raw(b"[]"):
-            raise Malformed("an answer without a choice")
+        fields["choices"], text = mend.choices(choices, answer_id)
         usage, told = _usage(fields, self.host)
-        _tier(fields, self.host)
+        _drop_own_tier(fields, self.host)
         fields["id"] = Raw(encode(answer_id))
         fields["object"] = COMPLETION
         fields["created"] = _created(fields, asked)
@@ -207,32 +211,28 @@ class ChunkStream:
                 return
             if event.data == b"[DONE]":
                 yield from self._end()
-                self.done = True
-                return
-            piece = self._piece(event)
-            if piece is not None:
-                yield piece
-                if piece.failure is not None:
-                    self.done = True
-
-    def end(self) -> Iterator[Piece]:
-        if self.done:
-            return
-        for event in self._reader.end():
-            if event.data == b"[DONE]":
-                yield from self._end()
-                self.done = True
                 return
             try:
                 piece = self._piece(event)
-            except Malformed:
+            except BROKEN as error:
+                raise Malformed(f"an event is {_what_it_is(event.data, error)}") from None
+            if piece is not None:
+                yield piece
+
+    def end(self) -> Iterator[Piece]:
+        for event in [] if self.done else self._reader.end():
+            if event.data == b"[DONE]":
+                yield from self._end()
+                break
+            try:
+                piece = self._piece(event)
+            except BROKEN:
                 # The rest of an event that was cut. Once all is finished, nothing is missing.
                 break
             if piece is not None:
                 yield piece
-                if piece.failure is not None:
-                    self.done = True
-                    return
+        if self.done:
+            return
         if self._head is not None:
             raise Malformed(_no_events(self._head))
         if not self._chunks.finished:
@@ -242,7 +242,8 @@ class ChunkStream:
     def _end(self) -> Iterator[Piece]:
         """[DONE] was seen: what has no finish reason stopped."""
         if not self._chunks.begun:
-            raise Malformed("a stream without a choice")
+            raise Malformed("a stream without choices")
+        self.done = True
         ends = self._chunks.finish()
         if ends:
             fields: dict[str, object] = {
@@ -256,31 +257,31 @@ class ChunkStream:
 
     def _piece(self, event: Event) -> Piece | None:
         data = event.data
-        if b"\n" in data:
-            # Between tokens of JSON a space does as well, and the chunk stays one line.
-            data = data.replace(b"\n", b" ")
+        if not data.isascii() or b"\n" in data:
+            # What is no UTF-8 becomes U+FFFD, as in all events; a line end between tokens becomes a space.
+            data = data.decode("utf-8", "replace").replace("\n", " ").encode()
         if not data or data.isspace():
             return None
         self._head = None
         if event.name == "error":
-            return Piece(failure=refusal.inside(data))
-        fields = _fields(data)
-        if fields.keys() & ASIDE or "choices" not in fields:
+            return self._failed(refusal.inside(data))
+        fields = FIELDS.decode(data)
+        if "error" in fields or "x_groq" in fields or "choices" not in fields:
             failure = _failure_of(fields, data)
-            if failure is not None or "choices" not in fields:
-                return Piece(failure=failure) if failure else None
+            if failure is not None:
+                return self._failed(failure)
+            if "choices" not in fields:
+                return None
         usage, told = _usage(fields, self._host)
         if self._id is None and not self._begun(fields):
             return None if usage is None else Piece(usage=usage, told=told)
         try:
             mended = self._chunks.mend(fields["choices"])
         except Broken as error:
-            return Piece(failure=Failure(cause="outage", message=str(error)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Malformed(f"an event with broken choices: {error}") from None
-        if mended.choices is None or (usage is not None and mended.choices == Raw(b"[]")):
+            return self._failed(Failure(cause="outage", message=str(error)))
+        if mended.choices is None or (usage is not None and mended.choices == NO_CHOICES):
             return None if usage is None else Piece(usage=usage, told=told)
-        _tier(fields, self._host)
+        _drop_own_tier(fields, self._host)
         fields["id"] = self._id or NULL
         fields["object"] = CHUNK
         fields["created"] = self._created
@@ -288,12 +289,16 @@ class ChunkStream:
         fields["choices"] = mended.choices
         return Piece(encode(fields), mended.text, mended.content, mended.finish, usage, told)
 
+    def _failed(self, failure: Failure) -> Piece:
+        self.done = True
+        return Piece(failure=failure)
+
     def _begun(self, fields: dict[str, Raw]) -> bool:
         """Settles the head of every chunk with the first one that has an id or a choice.
 
         Azure sends a chunk without either first (content filter results): it goes with the next one.
         """
-        if fields["choices"] == Raw(b"[]") and fields.get("id") in NO_ID:
+        if fields["choices"] == NO_CHOICES and fields.get("id") in NO_ID:
             self._early.update(fields)
             return False
         for name, value in self._early.items():
@@ -311,7 +316,7 @@ def _usage(fields: dict[str, Raw], host: Host) -> tuple[Usage | None, Raw | None
     return read_usage(raw, reasoning_outside=host.reasoning_outside)
 
 
-def _tier(fields: dict[str, Raw], host: Host) -> None:
+def _drop_own_tier(fields: dict[str, Raw], host: Host) -> None:
     if host.own_tiers and fields.get("service_tier", NULL) not in TIERS:
         del fields["service_tier"]
 
@@ -334,14 +339,7 @@ def _with_usage(options: Raw | None) -> Raw:
     return Raw(encode(fields))
 
 
-def _fields(body: bytes) -> dict[str, Raw]:
-    try:
-        return FIELDS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Malformed(_what_it_is(body)) from None
-
-
-def _what_it_is(body: bytes) -> str:
+def _what_it_is(body: bytes, error: Exception | None = None) -> str:
     start = body[:HEAD_BYTES].lstrip()
     if not start:
         return "an empty body"
@@ -349,7 +347,7 @@ def _what_it_is(body: bytes) -> str:
         return "HTML instead of JSON"
     if not start.startswith(b"{"):
         return "no JSON object"
-    return "JSON that is cut or broken"
+    return f"JSON that is cut or no answer: {error}"
 
 
 def _no_events(head: bytes) -> str:

@@ -37,19 +37,21 @@ def choices(raw: Raw, id: str) -> tuple[Raw, str]:
     raw, views = read_choices(raw)
     text = ""
     mended: list[dict[str, Raw]] | None = None
+    numbered = {choice.index for choice in views} == set(range(len(views)))
     for place, choice in enumerate(views):
         message = choice.message or Message()
         text += text_of(message)
-        if not _keeps_the_rules(choice, message, place):
+        if not numbered or not _keeps_the_rules(choice, message):
             mended = mended or OBJECTS.decode(raw)
+            if not numbered:
+                mended[place]["index"] = Raw(encode(place))
             _mend(mended[place], choice, message, f"{id}_{place}")
     return (raw if mended is None else Raw(encode(mended))), text
 
 
-def _keeps_the_rules(choice: Choice, message: Message, place: int) -> bool:
+def _keeps_the_rules(choice: Choice, message: Message) -> bool:
     return (
-        choice.index == place
-        and choice.logprobs is not UNSET
+        choice.logprobs is not UNSET
         and choice.finish_reason in FINISH_REASONS
         and message.role == "assistant"
         and message.content is not UNSET
@@ -83,7 +85,6 @@ def _mend(fields: dict[str, Raw], choice: Choice, message: Message, name: str) -
             if not _has_arguments(view):
                 call["function"] = Raw(encode({**FIELDS.decode(call["function"]), "arguments": NO_ARGUMENTS}))
         said["tool_calls"] = Raw(encode(calls))
-    fields["index"] = Raw(encode(int(name.rpartition("_")[2])))
     fields["message"] = Raw(encode(said))
     fields["finish_reason"] = Raw(encode(reason))
     fields.setdefault("logprobs", NULL)
@@ -164,7 +165,7 @@ class Chunks:
                 and (not delta.tool_calls or _continues(begun, delta.tool_calls))
             ):
                 text = delta.content or ""
-                if delta.reasoning_content or not text:
+                if not text or delta.reasoning_content or delta.tool_calls:
                     text = text_of(delta)
                 return Mended(raw, text, bool(text) or _shows(delta))
         return self._slowly(raw, views)
