@@ -11,6 +11,7 @@ from store_scene import COST, WALLET, broken, call, fund, hold, pay, settle, unt
 
 from deeptoken.errors import Overloaded
 from deeptoken.ledger.postings import (
+    Answer,
     Checkpoint,
     Claim,
     Done,
@@ -171,6 +172,22 @@ def test_a_caller_that_is_cancelled_loses_no_settlement(path: Path) -> None:
     assert broken(path) == []
 
 
+def test_a_linger_that_ends_while_a_commit_is_about_to_begin_loses_nobody_who_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "LINGER_S", 0)
+
+    async def story() -> None:
+        async with open_writer(path) as ledger:
+            await fund(ledger)
+            async with asyncio.timeout(20):
+                for _ in range(100):
+                    await asyncio.gather(*(pay(ledger) for _ in range(5)))
+
+    asyncio.run(story())
+    assert broken(path) == []
+
+
 def test_settlements_that_wait_together_are_one_commit(path: Path) -> None:
     async def story() -> int:
         async with open_writer(path) as ledger:
@@ -215,23 +232,26 @@ def test_while_a_commit_fails_no_hold_is_given_and_settlements_wait_until_it_suc
     assert broken(path) == []
 
 
-def test_a_stop_that_cannot_write_says_so_and_ends(
+def test_a_stop_that_cannot_write_says_so_to_all_who_wait_and_ends(
     path: Path, connections: list[apsw.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_module, "STOP_SECONDS", 0.01)
 
     async def story() -> None:
-        async with open_writer(path) as ledger:
-            await fund(ledger)
-            calls = [call() for _ in range(200)]
-            for made in calls:
-                await ledger.post(hold(made))
-            pages = connections[0].execute("pragma page_count").get
-            connections[0].execute(f"pragma max_page_count = {pages}")
-            settling = [asyncio.ensure_future(ledger.post(settle(made))) for made in calls]
-            await until(lambda: ledger.failing)
-            await asyncio.sleep(0)
-        await asyncio.gather(*settling, return_exceptions=True)
+        settling: list[asyncio.Future[Answer]] = []
+        try:
+            async with open_writer(path) as ledger:
+                await fund(ledger)
+                calls = [call() for _ in range(200)]
+                for made in calls:
+                    await ledger.post(hold(made))
+                pages = connections[0].execute("pragma page_count").get
+                connections[0].execute(f"pragma max_page_count = {pages}")
+                settling = [asyncio.ensure_future(ledger.post(settle(made))) for made in calls]
+                await until(lambda: ledger.failing)
+        finally:
+            told = await asyncio.gather(*settling, return_exceptions=True)
+            assert {type(answer) for answer in told} == {StoreError}
 
     with pytest.raises(StoreError, match="could not be written"):
         asyncio.run(story())

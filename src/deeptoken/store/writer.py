@@ -254,14 +254,18 @@ class Writer:
 
     def _linger_over(self) -> None:
         self._timer = None
-        if self._flying is None:
-            self._flush()
-        else:
+        if self._flying is not None:
             self._overdue = True
+        elif not self._flush_soon:
+            self._flush()
 
     def _flush(self) -> None:
         """Give the thread, which is free, all there is."""
         self._flush_soon = False
+        if self._flying is not None:
+            # Two paths lead here in one turn of the loop; the other was first. What came since goes next.
+            self._overdue = True
+            return
         self._overdue = False
         self._operations = 0
         changes = self.book.take()
