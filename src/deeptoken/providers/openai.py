@@ -123,7 +123,6 @@ class OpenAI:
         name = LIMIT if newer == NULL and older != NULL else COMPLETION_LIMIT
         told = older if newer == NULL else newer
         if limit is not None:
-            name = self.host.limits[0] if told == NULL else name
             told = Raw(encode(limit))
         if told == NULL:
             return
