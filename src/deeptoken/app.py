@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
+
 from deeptoken.api.exchange import Receive, Scope, Send
 from deeptoken.api.public import Public
 from deeptoken.api.server import Server, server
@@ -80,14 +82,14 @@ class Running:
     def __init__(
         self,
         settings: Settings,
-        reload: Callable[[], Settings],
+        read_settings: Callable[[], Settings],
         writer: Writer,
         log: Log,
         stale: asyncio.Event,
     ) -> None:
         self.settings = settings
         self.draining = False
-        self._reload = reload
+        self._read_settings = read_settings
         self._writer = writer
         self._log = log
         self._secrets: Secrets = load_secrets(settings.database.path)
@@ -105,10 +107,12 @@ class Running:
         settings, secrets = self.settings, self._secrets
         return await read(settings.database.path, lambda reader: snapshot(settings, reader, secrets))
 
-    async def reread_file(self) -> None:
-        """SIGHUP: the file's channels, models, groups, users and keys, as it is now. A bad one changes nothing."""
+    async def reread_file(self, asked: asyncio.Event) -> None:
+        """When asked: the file's channels, models, groups, users and keys, as they are now."""
+        await asked.wait()
+        asked.clear()
         try:
-            settings = await asyncio.to_thread(self._reload)
+            settings = await asyncio.to_thread(self._read_settings)
             with Reader(self.settings.database.path) as reader:
                 await declare(settings, self._writer, reader)
         except (ConfigError, StoreError) as error:
@@ -130,10 +134,28 @@ class Running:
         return {"ready": ready, **checks, "channel": channels}
 
 
+class Orders(msgspec.Struct):
+    """What a running gateway is told from outside."""
+
+    stop: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    reload: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+
+    def obey_signals(self) -> None:
+        """SIGTERM and SIGINT stop, SIGHUP reloads."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+
 async def run(
-    settings: Settings, *, reload: Callable[[], Settings], listening: Callable[[str], None] | None = None
+    settings: Settings,
+    orders: Orders,
+    *,
+    read_settings: Callable[[], Settings],
+    listening: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT. `listening` is told the address.
+    """Serve until told to stop. `read_settings` reads the file again; `listening` is told the address.
 
     Raises:
         StoreError: the database cannot be used. `WriterRuns`: another gateway has it.
@@ -145,7 +167,7 @@ async def run(
         path = settings.database.path
         stale = asyncio.Event()
         writer = await stack.enter_async_context(open_writer(path, changed=stale.set))
-        running = Running(settings, reload, writer, log, stale)
+        running = Running(settings, read_settings, writer, log, stale)
         with Reader(path) as reader:
             await declare(settings, writer, reader)
         client = Client(proxies=_proxies(environment()))
@@ -153,12 +175,13 @@ async def run(
         running.gateway = _gateway(settings, await running.read_snapshot(), writer, client)
         jobs = await stack.enter_async_context(Jobs(log))
         jobs.every(0.0, running.refresh)
+        jobs.every(0.0, lambda: running.reread_file(orders.reload))
         jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
         running.v1 = V1(running.gateway, Books(writer, settings), log, metrics, settings.server)
         _gauges(metrics, running.gateway, writer)
         public = Public(lambda: running.gateway.snapshot.catalog, running.state, metrics, settings.server)
         listener = server(Application(running.v1, public.application()), settings.server)
-        await _serve(listener, running, listening)
+        await _serve(listener, running, orders, listening)
 
 
 def _proxies(environ: Mapping[str, str]) -> Proxies:
@@ -192,30 +215,21 @@ def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:
     metrics.gauge("ledger_queue", "Operations that wait for the ledger's disk.", lambda: writer.queue_length)
 
 
-async def _serve(listener: Server, running: Running, listening: Callable[[str], None] | None) -> None:
-    """Listen until a signal comes, then drain."""
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    reloads: set[asyncio.Task[None]] = set()
-
-    def hang_up() -> None:
-        task = loop.create_task(running.reread_file())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
+async def _serve(
+    listener: Server, running: Running, orders: Orders, listening: Callable[[str], None]
+) -> None:
+    """Listen until told to stop, then drain."""
     # What is here now stays for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     listener.listening = listening
+    loop = asyncio.get_running_loop()
     serving = loop.create_task(listener.serve())
-    waiting = loop.create_task(stopping.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = loop.create_task(orders.stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     running.draining = running.v1.draining = True
     if not serving.done():
         await asyncio.sleep(running.settings.server.notice_seconds)
         listener.should_exit = True
-    waiting.cancel()
+    stopping.cancel()
     await serving

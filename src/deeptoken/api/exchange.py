@@ -5,6 +5,7 @@ Plain ASGI: no framework stands between the socket and the path of a call.
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from deeptoken import clock, ids
@@ -19,6 +20,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 REQUEST_ID_MAX = 128
+LINGER_S = 2.0
+"""How long the rest of an unwanted body is read and thrown away."""
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
@@ -117,18 +120,19 @@ class Exchange:
         if told is not None and int(told) > most:
             raise self._too_large()
         message = await self._next()
-        body: bytes = message.get("body", b"")
         if not message.get("more_body"):
+            body: bytes = message.get("body", b"")
             return body
-        parts = [body]
-        size = len(body)
-        while message.get("more_body"):
-            message = await self._next()
+        parts: list[bytes] = []
+        size = 0
+        while True:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > most:
                 raise self._too_large()
-        return b"".join(parts)
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self._next()
 
     async def _next(self) -> MutableMapping[str, Any]:
         try:
@@ -146,18 +150,30 @@ class Exchange:
             f"The body is larger than {most} bytes. Shorten the prompt or its attachments."
         )
 
-    async def answer(self, status: int, body: bytes, headers: Headers, *, close: bool = False) -> None:
+    async def answer(self, status: int, body: bytes, headers: Headers) -> None:
         """A whole answer at once."""
-        found = [*self.common_headers(), *headers, (b"content-length", str(len(body)).encode())]
-        if close:
-            found.append((b"connection", b"close"))
-        await self.send({"type": "http.response.start", "status": status, "headers": found})
+        await self._begin(status, body, headers)
         await self.send({"type": "http.response.body", "body": body})
 
     async def fail(self, error: DeeptokenError) -> None:
-        """An error instead of an answer. What is left of a body is not read: the connection ends."""
-        unread = isinstance(error, RequestTooLarge | RequestTimeout | UnsupportedMedia)
-        await self.answer(error.status, envelope.body(error), envelope.headers(error), close=unread)
+        """An error instead of an answer."""
+        body, headers = envelope.body(error), envelope.headers(error)
+        if not isinstance(error, RequestTooLarge | RequestTimeout | UnsupportedMedia):
+            await self.answer(error.status, body, headers)
+            return
+        # The rest of the body is not wanted and the connection ends. A client that still sends must be able
+        # to read why: closed now, its bytes on the way would reset the connection and take the answer along.
+        await self._begin(error.status, body, [*headers, (b"connection", b"close")])
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while (await self._receive()).get("more_body"):
+                    pass
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def _begin(self, status: int, body: bytes, headers: Headers) -> None:
+        found = [*self.common_headers(), *headers, (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": found})
 
 
 def _label(value: bytes | None) -> str | None:

@@ -23,6 +23,8 @@ from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloade
 from deeptoken.settings import Server as Settings
 
 FIELDS_MAX = 100
+LINGER_S = 2.0
+"""How long what still comes on a refused connection is thrown away."""
 
 
 class Connection(HttpToolsProtocol):
@@ -43,6 +45,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._slow: asyncio.TimerHandle | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
@@ -58,9 +61,11 @@ class Connection(HttpToolsProtocol):
             self.serving.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         began_in_head = self._in_head
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if not self._in_head or self._refused:
             return
         # The head goes on past these bytes.
         self._head_bytes = self._head_bytes + len(data) if began_in_head else len(data)
@@ -85,17 +90,24 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self.transport.is_closing():
+        if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self.transport.is_closing():
+        if not self._refused:
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(
             BadRequest("This is not a valid HTTP/1.1 request. Check the client, and what stands between.")
         )
+
+    def _abandon(self) -> None:
+        """The request that is being answered turned out to be broken: whoever answers it is stopped."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.serving is not None:
+            self.serving.cancel()
 
     def _too_slow(self) -> None:
         self._slow = None
@@ -111,10 +123,13 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: DeeptokenError) -> None:
         """An answer without a task, and the end of the connection."""
+        self._punctual()
         if self.cycle is not None and not self.cycle.response_complete:
-            # Another answer is on its way; these bytes came behind it.
-            self.transport.close()
-            return
+            if self.cycle.response_started:
+                # An answer is on its way; these bytes came behind it.
+                self.transport.close()
+                return
+            self._abandon()
         body = envelope.body(error)
         id = ids.uuid7().encode()
         headers = [
@@ -125,8 +140,12 @@ class Connection(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self._refused = True
         self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + body)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        # Closed at once, bytes still on their way here would reset the connection and take the answer along.
+        self._slow = self.loop.call_later(LINGER_S, self.transport.close)
 
 
 def protocol(settings: Settings) -> type[Connection]:

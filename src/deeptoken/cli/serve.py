@@ -54,4 +54,9 @@ def serve(
         )
         return msgspec.structs.replace(settings, server=server)
 
-    uvloop.run(app.run(placed(), reload=placed, listening=listening))
+    async def main() -> None:
+        orders = app.Orders()
+        orders.obey_signals()
+        await app.run(placed(), orders, read_settings=placed, listening=listening)
+
+    uvloop.run(main())

@@ -14,6 +14,7 @@ from deeptoken.catalog.model import Candidate, Channel
 from deeptoken.gateway.failure import INVALID_RESPONSE
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
+from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 
 ERROR_BODY_S = 10.0
@@ -211,7 +212,7 @@ class Upstream:
         try:
             if not 200 <= response.status < 300:
                 body = await response.whole(max(SOME, min(ERROR_BODY_S, wanted.deadline - now)))
-                return provider.failure(response.status, response.headers, body)
+                return _told(provider, response, body)
             wanted.accepted = True
             if wanted.stream:
                 answer.stream = provider.stream(wanted.asked)
@@ -219,9 +220,9 @@ class Upstream:
             total = answer.at.channel.timeout.total
             body = await response.whole(max(SOME, min(total, wanted.deadline - now)))
             answer.reply = provider.reply(body, wanted.asked)
-        except Lost as error:
+        except (Lost, TooLarge) as error:
             if not 200 <= response.status < 300:
-                return provider.failure(response.status, response.headers, b"")
+                return _told(provider, response, b"")
             return _failed(error)
         except (NetError, Malformed) as error:
             return _failed(error)
@@ -230,6 +231,15 @@ class Upstream:
 
 def _nothing() -> None:
     """A channel without a limit is not counted."""
+
+
+def _told(provider: Provider, response: Response, body: bytes) -> Failure:
+    """What the provider says went wrong, with the wait that its headers tell; a date there needs our clock."""
+    failure = provider.failure(response.status, response.headers, body)
+    if failure.retry_after_s is None:
+        wait_s = retry_after(response.headers, clock.wall_s())
+        return failure if wait_s is None else msgspec.structs.replace(failure, retry_after_s=wait_s)
+    return failure
 
 
 def invalid(what: str) -> Failure:
