@@ -234,7 +234,7 @@ def _nothing() -> None:
 
 
 def _told(provider: Provider, response: Response, body: bytes) -> Failure:
-    """What the provider says went wrong, with the wait that its headers tell; a date there needs our clock."""
+    """What the provider says went wrong, and the wait that its headers tell; a date there needs our clock."""
     failure = provider.failure(response.status, response.headers, body)
     if failure.retry_after_s is None:
         wait_s = retry_after(response.headers, clock.wall_s())
