@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 import uvloop
 
+from deeptoken.net import Client, Response
+from deeptoken.wire.http import HttpRequest
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Main = Callable[[], Awaitable[None]]
 Run = Callable[[Main], None]
@@ -166,6 +169,25 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+async def send(client: Client, url: str, body: bytes = b"", *, method: str = "POST") -> Response:
+    """Send a request and wait for the head of its answer."""
+    return await client.send(HttpRequest(url, (), body, method), connect_s=5, head_s=5)
+
+
+async def fetch(client: Client, url: str, body: bytes = b"") -> bytes:
+    """The body of the answer to a request."""
+    response = await send(client, url, body)
+    return await response.whole(5)
+
+
+async def pieces(response: Response) -> list[bytes]:
+    """The body as it comes."""
+    read: list[bytes] = []
+    while piece := await response.read(5):
+        read.append(piece)
+    return read
+
+
 def _runner(factory: Callable[[], asyncio.AbstractEventLoop]) -> Run:
     def run(main: Main) -> None:
         complaints: list[dict[str, Any]] = []
@@ -175,7 +197,7 @@ def _runner(factory: Callable[[], asyncio.AbstractEventLoop]) -> Run:
             loop.set_exception_handler(lambda _, context: complaints.append(context))
             async with asyncio.timeout(TEST_SECONDS_MAX):
                 await main()
-            gc.collect()
+            gc.collect(1)
             await asyncio.sleep(0)
 
         with asyncio.Runner(loop_factory=factory) as runner:

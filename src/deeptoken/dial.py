@@ -24,8 +24,6 @@ PORTS = {"http": 80, "https": 443}
 TUNNEL_HEAD_BYTES_MAX = 16 * 1024
 CLOCK_S = 0.002
 """How coarse a loop's clock may be."""
-EYEBALLS_S = 0.25
-"""How long an address is tried before the next one is tried beside it (RFC 8305, section 5)."""
 
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _TUNNEL_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
@@ -119,18 +117,28 @@ def read_proxy(url: str) -> Proxy:
 
 
 async def dial(origin: Origin, connection: asyncio.Protocol, tls: ssl.SSLContext | None) -> None:
-    """Connect `connection` to `origin`; the caller sets the limit in time.
+    """Connect `connection` to `origin`. The caller sets the limit in time; `tls` is there if it is needed.
 
     Raises:
         OSError: DNS, TCP, TLS or the proxy said no.
     """
-    if origin.proxy is None:
-        await _connect(connection, origin.host, origin.port, tls if origin.secure else None)
+    via = origin.proxy
+    if via is None:
+        await _reach(connection, origin.host, origin.port, tls if origin.secure else None)
     elif not origin.secure or tls is None:
-        via = origin.proxy
-        await _connect(connection, via.host, via.port, tls if via.secure else None)
+        await _reach(connection, via.host, via.port, tls if via.secure else None)
     else:
-        await _connect_through(origin, origin.proxy, connection, tls)
+        tunnel = _Tunnel()
+        transport = await _reach(tunnel, via.host, via.port, tls if via.secure else None)
+        try:
+            transport.write(_connect_request(origin, via))
+            await tunnel.done
+            if tunnel.failed is not None:
+                raise ConnectionRefusedError(tunnel.failed)
+            await _secure(transport, connection, tls, origin.host)
+        except BaseException:
+            transport.abort()
+            raise
 
 
 class Idle(Protocol):
@@ -249,40 +257,40 @@ class _Tunnel(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _connect_through(
-    origin: Origin, via: Proxy, connection: asyncio.Protocol, tls: ssl.SSLContext
-) -> None:
-    tunnel = _Tunnel()
-    transport = await _connect(tunnel, via.host, via.port, tls if via.secure else None)
+def _connect_request(origin: Origin, via: Proxy) -> bytes:
+    name = authority(origin.host, origin.port)
+    authorization = f"proxy-authorization: {via.authorization}\r\n" if via.authorization else ""
+    return f"CONNECT {name} HTTP/1.1\r\nhost: {name}\r\n{authorization}\r\n".encode("ascii")
+
+
+async def _reach(
+    protocol: asyncio.Protocol, host: str, port: int, tls: ssl.SSLContext | None
+) -> asyncio.Transport:
+    if tls is None:
+        return await _connect(protocol, host, port)
+    # In two steps: cancelled at the wrong moment, the standard loop's one step shakes hands all the same.
+    transport = await _connect(asyncio.Protocol(), host, port)
     try:
-        name = authority(origin.host, origin.port)
-        authorization = f"proxy-authorization: {via.authorization}\r\n" if via.authorization else ""
-        transport.write(f"CONNECT {name} HTTP/1.1\r\nhost: {name}\r\n{authorization}\r\n".encode("ascii"))
-        await tunnel.done
-        if tunnel.failed is not None:
-            raise ConnectionRefusedError(tunnel.failed)
-        loop = asyncio.get_running_loop()
-        secured = await loop.start_tls(transport, connection, tls, server_hostname=origin.host)
-        if secured is None:
-            raise ConnectionResetError("The connection was lost in the handshake.")
-        connection.connection_made(secured)
+        return await _secure(transport, protocol, tls, host)
     except BaseException:
         transport.abort()
         raise
 
 
-async def _connect(
-    protocol: asyncio.Protocol, host: str, port: int, tls: ssl.SSLContext | None
+async def _secure(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: ssl.SSLContext, name: str
 ) -> asyncio.Transport:
     loop = asyncio.get_running_loop()
-    name = host if tls is not None else None
-    if isinstance(loop, asyncio.BaseEventLoop):
-        transport, _ = await loop.create_connection(
-            lambda: protocol, host, port, ssl=tls, server_hostname=name, happy_eyeballs_delay=EYEBALLS_S
-        )
-        return transport
-    # uvloop does not know the option: it tries the addresses one after the other.
-    transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=tls, server_hostname=name)
+    secured = await loop.start_tls(transport, protocol, tls, server_hostname=name)
+    if secured is None:
+        raise ConnectionResetError("The connection was lost in the handshake.")
+    protocol.connection_made(secured)
+    return secured
+
+
+async def _connect(protocol: asyncio.Protocol, host: str, port: int) -> asyncio.Transport:
+    # Without happy_eyeballs_delay: uvloop has none, and the standard loop's leaks its socket when cancelled.
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: protocol, host, port)
     return transport
 
 

@@ -173,8 +173,6 @@ class _Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # see above
         if self.gone:
             self.drop()
-        else:
-            self.pool.opened.add(self)
 
     def data_received(self, data: bytes) -> None:
         response = self._response
@@ -372,6 +370,7 @@ class Client:
                 connection.drop()
         if not connected:
             raise Unreachable(f"{pool.origin}: the connection was closed at once.")
+        pool.opened.add(connection)
         return connection
 
     def _learn(self, url: str) -> _Target:
