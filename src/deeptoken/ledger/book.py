@@ -1,0 +1,355 @@
+"""The law of the ledger: what a posting does to a wallet. No clock, no I/O, no SQL.
+
+A wallet is two amounts: `balance` (credits that are there) and `held` (credits set aside for calls in
+flight). What can be spent is ``balance - held``, and it is never below zero.
+
+    Grant       balance += amount                 a new lot
+    Hold        held    += amount                 not above what is available, nor above a key's limits
+    Extend      held    += more                   as far as both reach
+    Settle      held    -= its hold
+                balance -= charge                 as far as the hold and what is available reach;
+                loss    += the rest               the operator bears what nobody could cover
+    Refund      balance += amount                 a new lot, of at most what the call was charged
+    Fence       settles what a dead process held, at its checkpoints; what its owner still tells of such a
+                call comes `late` and is booked beside it, once
+
+Here is decided; the rows that follow (`take`) are its durable mirror. How a wallet drains and lapses is
+`lots.py`, what a key may use is `ceilings.py`. ``tests/ledger/test_history.py`` plays random histories to
+this and to a naive model of the same law, and compares every answer.
+
+After TigerBeetle's two-phase transfers (its docs/coding/two-phase-transfers.md).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from deeptoken.ledger.admission import extension, granted, refusal, room
+from deeptoken.ledger.ceilings import Ceilings
+from deeptoken.ledger.changes import Changes, HoldRow, LotRow, UsageRow, WalletRow
+from deeptoken.ledger.claims import Claims
+from deeptoken.ledger.journal import Journal
+from deeptoken.ledger.late import extended, settle_late
+from deeptoken.ledger.lots import Lot, OpenHold, Order
+from deeptoken.ledger.past import Past, PastUsage, Recent, latest
+from deeptoken.ledger.postings import (
+    Answer,
+    Checkpoint,
+    Done,
+    Extend,
+    Fence,
+    Grant,
+    Held,
+    Hold,
+    OpenWallet,
+    Posting,
+    Refund,
+    Refused,
+    Rejected,
+    Room,
+    Settle,
+    Settled,
+    Sweep,
+)
+from deeptoken.ledger.vault import Vault
+from deeptoken.money import AMOUNT_MAX, NanoUsd
+
+BOUGHT = ("pack", "subscription")
+NEGATIVE = "An amount is below zero."
+NO_ROOM = Room(balance=NanoUsd(0), available=NanoUsd(0))
+
+
+class Book:
+    """All wallets, lots and open holds. One posting at a time."""
+
+    def __init__(self, past: Past, *, order: Order = "oldest_first") -> None:
+        self._past = past
+        self._journal = Journal()
+        self._vault = Vault(self._journal, order)
+        self.wallets = self._vault.by_id
+        self.holds: dict[str, OpenHold] = {}
+        self._recent = Recent(past)
+        self._claims = Claims(past, self._journal)
+        self._ceilings = Ceilings(past, self._journal, self.holds)
+
+    def load(
+        self,
+        wallets: Iterable[WalletRow],
+        lots: Iterable[LotRow],
+        holds: Iterable[HoldRow],
+        *,
+        last_usage: str | None = None,
+    ) -> None:
+        """Start from rows; of the lots those with something left are enough.
+
+        `last_usage` is the greatest id of a usage row (``""`` if there is none). Without it, every new hold
+        asks the past whether its call has ended.
+        """
+        for wallet in wallets:
+            self._vault.open(wallet.id)
+        for lot in lots:
+            self._vault.load(lot)
+        for row in holds:
+            owner = self.wallets[row.call.wallet]
+            hold = OpenHold(row.call, owner, row.amount, row.used, row.tokens, row.epoch, row.created_us)
+            hold.written = True
+            self._open(hold)
+        if last_usage is not None:
+            self._recent.starts_after(last_usage)
+
+    def post(self, posting: Posting, now_us: int, epoch: int = 0) -> Answer:
+        """Apply one posting at that time, for that process. The second time it changes nothing."""
+        if isinstance(posting, Hold):
+            return self._hold(posting, now_us, epoch)
+        if isinstance(posting, Settle):
+            return self._settle(posting, now_us)
+        if isinstance(posting, Extend):
+            return self._extend(posting, now_us)
+        if isinstance(posting, Checkpoint):
+            return self._checkpoint(posting)
+        return self._administer(posting, now_us)
+
+    def take(self) -> Changes:
+        """What changed since the last time; from now on the past answers for it."""
+        self._recent.taken()
+        self._vault.refs.clear()
+        return self._journal.take()
+
+    def room(self, wallet: str, now_us: int) -> Room | None:
+        """What a wallet can pay; its `balance` is without credit that older calls alone may use."""
+        owner = self._vault.find(wallet, now_us)
+        return None if owner is None else room(owner, None)
+
+    # A call.
+
+    def _hold(self, hold: Hold, now_us: int, epoch: int) -> Answer:
+        call = hold.call
+        if hold.minimum < 0 or hold.wanted < 0 or hold.tokens < 0:
+            return Rejected(NEGATIVE)
+        known = self._known(hold, now_us)
+        if known is not None:
+            return known
+        wallet = self._vault.find(call.wallet, now_us)
+        if wallet is None:
+            return Refused("wallet_unknown", NO_ROOM)
+        meter = self._ceilings.meter(call.key, hold.limits, now_us)
+        there = room(wallet, meter)
+        refused = refusal(hold, wallet, meter, there, now_us)
+        if refused is not None:
+            return refused
+        amount, tokens = granted(hold, meter, there)
+        answer = Held(NanoUsd(amount), there)
+        made = OpenHold(call, wallet, amount, 0, tokens, epoch, now_us, answer, hold.claim)
+        self._open(made)
+        self._journal.hold(made)
+        self._journal.wallets[wallet.id] = wallet
+        if meter is not None:
+            meter.admitted(made)
+        if hold.claim is not None:
+            self._claims.begin(call, hold.claim)
+        return answer
+
+    def _known(self, hold: Hold, now_us: int) -> Answer | None:
+        """The answer to a hold whose call, or whose idempotency key, is known."""
+        call = hold.call
+        made = self.holds.get(call.id)
+        if made is not None:
+            return made.answer or Held(NanoUsd(made.amount), room(self._vault.due(made.wallet, now_us), None))
+        if self._recent.ended(call.id):
+            return Rejected("This call has ended.")
+        if hold.claim is not None:
+            return self._claims.repeat(call.key, hold.claim, now_us)
+        return None
+
+    def _extend(self, extend: Extend, now_us: int) -> Answer:
+        hold = self.holds.get(extend.id)
+        if hold is None:
+            return Rejected("No such hold is open.")
+        if extend.more < 0 or extend.tokens < 0:
+            return Rejected(NEGATIVE)
+        wallet = self._vault.due(hold.wallet, now_us)
+        meter = self._ceilings.meters.get(hold.call.key)
+        if meter is not None:
+            meter.measure(now_us)
+        there = room(wallet, meter)
+        amount, tokens = extension(extend, meter, there)
+        hold.amount += amount
+        hold.tokens += tokens
+        hold.used = max(hold.used, extend.used)
+        wallet.held += amount
+        if meter is not None:
+            meter.held += amount
+            meter.tokens_held += tokens
+        self._journal.hold(hold)
+        self._journal.wallets[wallet.id] = wallet
+        return Held(NanoUsd(hold.amount), there)
+
+    def _checkpoint(self, checkpoint: Checkpoint) -> Answer:
+        hold = self.holds.get(checkpoint.id)
+        if hold is None:
+            return Rejected("No such hold is open.")
+        if checkpoint.used <= hold.used:
+            return Done(changed=False)
+        hold.used = checkpoint.used
+        self._journal.hold(hold)
+        return Done(changed=True)
+
+    def _settle(self, settle: Settle, now_us: int) -> Answer:
+        if settle.cost < 0:
+            return Rejected(NEGATIVE)
+        hold = self.holds.get(settle.id)
+        if hold is not None:
+            return self._close(hold, settle, now_us)
+        usage = self._recent.find(settle.id)
+        if usage is None:
+            return Rejected("No such hold was ever made.")
+        if usage.outcome == "orphan" and not usage.late and settle.cost != usage.cost:
+            usage = settle_late(self._vault, self._journal, settle.id, usage, settle.cost, now_us)
+            self._recent.put(settle.id, usage)
+        return _settled(usage.cost, usage.charged)
+
+    def _close(self, hold: OpenHold, settle: Settle, now_us: int) -> Settled:
+        """The hold becomes a usage row."""
+        call, cost = hold.call, settle.cost
+        wallet = self._vault.due(hold.wallet, now_us)
+        reach = hold.amount + wallet.balance - wallet.held
+        charged = NanoUsd(cost if cost <= reach else reach)
+        drawn = wallet.draw(charged, hold.created_us)
+        wallet.held -= hold.amount
+        del wallet.holds[call.id], self.holds[call.id]
+        self._journal.end(hold)
+        self._journal.wallets[wallet.id] = wallet
+        self._write(hold, settle, charged, drawn, now_us)
+        meter = self._ceilings.meters.get(call.key)
+        if meter is not None:
+            usage = settle.usage
+            meter.settled(hold, charged, usage.prompt_tokens + usage.completion_tokens, now_us)
+        if hold.claim is not None:
+            self._claims.end(call, hold.claim, settle.reply, charged=charged, now_us=now_us)
+        if wallet.lapsed:
+            self._vault.sweep(wallet, now_us)
+        return _settled(cost, charged)
+
+    def _write(
+        self, hold: OpenHold, settle: Settle, charged: NanoUsd, drawn: list[tuple[Lot, int]], now_us: int
+    ) -> None:
+        """The usage row, and an entry for each lot if there are several, and for what nobody paid."""
+        call, journal, split = hold.call, self._journal, len(drawn) > 1
+        journal.usage.append(
+            UsageRow(
+                call,
+                settle.usage,
+                settle.estimated,
+                settle.cost,
+                charged,
+                drawn[0][0].row.id if len(drawn) == 1 else None,
+                split,
+                settle.outcome,
+                settle.status,
+                settle.code,
+                settle.channel,
+                settle.attempts,
+                settle.upstream_id,
+                settle.ttft_ms,
+                settle.duration_ms,
+                hold.created_us,
+                now_us,
+            )
+        )
+        for n, (lot, amount) in enumerate(drawn):
+            journal.lots[lot.row.id] = lot
+            if split:
+                journal.entry(call.id, "draw", n, (call.wallet, "revenue"), amount, lot.row.id, now_us)
+        if charged < settle.cost:
+            lost = settle.cost - charged
+            journal.entry(call.id, "loss", 0, ("operator_loss", "revenue"), lost, None, now_us)
+        expires_us = latest([lot.row.expires_us for lot, _ in drawn])
+        ended = PastUsage(call.wallet, call.key, settle.outcome, charged, settle.cost, 0, False, expires_us)
+        self._recent.put(call.id, ended)
+
+    # All else.
+
+    def _administer(self, posting: Posting, now_us: int) -> Answer:
+        match posting:
+            case OpenWallet():
+                return self._open_wallet(posting)
+            case Grant():
+                return self._grant(posting, now_us)
+            case Refund():
+                return self._refund(posting, now_us)
+            case Fence():
+                return self._fence(posting, now_us)
+            case Sweep():
+                due = [wallet for wallet in self.wallets.values() if wallet.next_sweep_us <= now_us]
+                lapsed = [self._vault.sweep(wallet, now_us) for wallet in due]
+                return Done(changed=any(lapsed))
+        return Rejected("This is not a matter of the book.")
+
+    def _open_wallet(self, posting: OpenWallet) -> Answer:
+        if posting.wallet in self.wallets:
+            return Done(changed=False)
+        self._journal.wallets[posting.wallet] = self._vault.open(posting.wallet)
+        return Done(changed=True)
+
+    def _grant(self, grant: Grant, now_us: int) -> Answer:
+        wallet = self._vault.find(grant.wallet, now_us)
+        if wallet is None:
+            return Rejected("There is no such wallet.")
+        if self._used(grant.ref):
+            return Done(changed=False)
+        if not 0 < grant.amount <= AMOUNT_MAX - wallet.balance:
+            return Rejected("A grant is more than nothing and not more than a wallet can have.")
+        self._vault.add(wallet, grant.lot, grant.source, grant.amount, grant.expires_us, grant.ref, now_us)
+        source = "cash" if grant.source in BOUGHT else "promo"
+        self._journal.entry(grant.ref, "grant", 0, (source, wallet.id), grant.amount, grant.lot, now_us)
+        self._vault.due(wallet, now_us)
+        return Done(changed=True)
+
+    def _refund(self, refund: Refund, now_us: int) -> Answer:
+        if self._used(refund.ref):
+            return Done(changed=False)
+        usage = self._recent.find(refund.usage)
+        if usage is None:
+            return Rejected("There is no such usage row.")
+        if not 0 < refund.amount <= usage.charged - usage.refunded:
+            return Rejected("A refund is more than nothing and not more than is left of the charge.")
+        wallet = self._vault.due(self.wallets[usage.wallet], now_us)
+        expires_us = extended(usage.expires_us, now_us)
+        self._vault.add(wallet, refund.lot, "refund", refund.amount, expires_us, refund.ref, now_us)
+        # What was refunded before is as good as a count: it only grows.
+        self._journal.entry(
+            refund.usage, "refund", usage.refunded, ("revenue", wallet.id), refund.amount, refund.lot, now_us
+        )
+        self._recent.put(
+            refund.usage, msgspec.structs.replace(usage, refunded=usage.refunded + refund.amount)
+        )
+        return Done(changed=True)
+
+    def _fence(self, fence: Fence, now_us: int) -> Answer:
+        left = [hold for hold in self.holds.values() if hold.epoch == fence.epoch]
+        for hold in left:
+            end = Settle(
+                hold.call.id,
+                NanoUsd(hold.used),
+                "orphan",
+                estimated=True,
+                status=500,
+                code="internal_error",
+                duration_ms=(now_us - hold.created_us) // 1_000,
+            )
+            self._close(hold, end, now_us)
+        return Done(changed=bool(left))
+
+    # What they share.
+
+    def _open(self, hold: OpenHold) -> None:
+        self.holds[hold.call.id] = hold
+        hold.wallet.holds[hold.call.id] = hold
+        hold.wallet.held += hold.amount
+
+    def _used(self, ref: str) -> bool:
+        return ref in self._vault.refs or self._past.granted(ref)
+
+
+def _settled(cost: int, charged: int) -> Settled:
+    return Settled(NanoUsd(charged), NanoUsd(cost - charged))

@@ -1,0 +1,164 @@
+"""Random histories of a ledger: two wallets and an unknown one, four keys, lots that expire, small windows.
+
+Amounts and times are small, so that edges are met often: the end of a window, the expiry of a lot, the last
+of a wallet. What is made out of a few whole numbers shrinks well.
+"""
+
+from itertools import chain
+
+from hypothesis import strategies as st
+
+from deeptoken.ledger.postings import (
+    Call,
+    Checkpoint,
+    Claim,
+    Extend,
+    Fence,
+    Grant,
+    Hold,
+    Limit,
+    OpenWallet,
+    Posting,
+    Refund,
+    Settle,
+    StoredReply,
+    Sweep,
+)
+from deeptoken.money import NanoUsd
+from deeptoken.wire.usage import Usage
+
+START_US = 1_000_000_000
+"""The ledger's time before the first step of a history."""
+
+Step = tuple[int, Posting]
+"""Microseconds since the step before, and what is posted then with the epoch `epoch_of` it."""
+Dice = tuple[str, int, int, int, int]
+
+SPEND = (Limit("usd", 50, 60, "short"), Limit("usd", 120, 90, "middle"), Limit("usd", 300, 100, "long"))
+CALLS = (
+    Limit("requests", 50, 2, "rpm"),
+    Limit("tokens", 50, 60, "tpm"),
+    Limit("concurrent", 0, 3, "concurrency"),
+)
+LIMITS: dict[str, tuple[tuple[Limit, ...], ...]] = {
+    "free": ((), (), ()),
+    "spender": (SPEND, SPEND, (Limit("usd", 120, 30, "middle"),)),
+    "caller": (CALLS, CALLS, ()),
+    "both": (
+        SPEND + CALLS,
+        SPEND[:1] + CALLS[1:],
+        (Limit("usd", 50, 0, "short"), Limit("tokens", 120, 20, "tpm")),
+    ),
+}
+"""What a key's limits are, mostly and sometimes."""
+
+KINDS = ["hold"] * 8 + ["settle"] * 5 + ["extend"] * 3 + ["checkpoint"] * 2 + ["grant"] * 2
+KINDS += ["refund"] * 2 + ["fence", "sweep", "again"]
+DELTAS = [0, 0, 1, 1, 1, 2, 2, 3, 5, 7, 10, 20, 49, 50, 51, 70, 120]
+WALLETS = ["w1"] * 6 + ["w2"] * 3 + ["w3"]
+"""There is no w3."""
+
+
+def epoch_of(posting: Posting) -> int:
+    """The process that a posting comes from: one of two."""
+    return 1 + int(posting.call.id[-1]) % 2 if isinstance(posting, Hold) else 1
+
+
+class _Teller:
+    """Makes postings out of dice, about calls that were asked for before."""
+
+    def __init__(self) -> None:
+        self.now = START_US
+        self.calls: list[str] = []
+        self.told: list[Posting] = []
+
+    def step(self, delta: int, dice: Dice) -> Step:
+        self.now += delta
+        kind, a, b, c, d = dice
+        posting = self.hold(a, b, c, d)
+        match kind if self.calls else "hold":
+            case "hold":
+                self.calls.append(posting.call.id)
+                self.told.append(posting)
+                return delta, posting
+            case "grant":
+                return delta, self.tell(self.grant(a, b, c, d))
+            case "fence":
+                return delta, Fence(1 + a % 2)
+            case "sweep":
+                return delta, Sweep()
+            case "again":
+                return delta, self.told[-1 - a % len(self.told)]
+        return delta, self.tell(self.about(kind, self.call(a), b, c, d))
+
+    def tell(self, posting: Posting) -> Posting:
+        self.told.append(posting)
+        return posting
+
+    def call(self, a: int) -> str:
+        """One of the latest calls, sometimes none that was ever made."""
+        return self.calls[-1 - a % min(5, len(self.calls))] if self.calls and a < 59 else "c9999"
+
+    def hold(self, a: int, b: int, c: int, d: int) -> Hold:
+        key = list(LIMITS)[a % 4]
+        wanted = (0, c, c, c, c + d)[b % 5]
+        return Hold(
+            Call(f"c{len(self.calls):04d}", "", "", key, WALLETS[(a + b) % 10], "m", 1, 1_000_000, False),
+            minimum=NanoUsd((wanted // 2, wanted // 4, wanted, 0, d)[d % 5]),
+            wanted=NanoUsd(wanted),
+            share_ppm=(500_000, 100_000)[c % 2] if a % 9 == 0 else 1_000_000,
+            tokens=d,
+            tokens_minimum=(d, d // 3, 0)[a % 3],
+            limits=LIMITS[key][(a // 4) % 3],
+            claim=Claim(f"n{b % 2}", b"a" if c % 4 else b"b") if d % 5 == 0 else None,
+        )
+
+    def grant(self, a: int, b: int, c: int, d: int) -> Posting:
+        if b % 13 == 0:
+            return OpenWallet(WALLETS[a % 9])
+        expires = (None, self.now + d, self.now + 3 * d, self.now + 300)[b % 4]
+        number = a if a % 7 == 0 else 100 + len(self.told)
+        return Grant(
+            wallet=WALLETS[a % 10],
+            lot=f"l{number}",
+            amount=NanoUsd(c + d),
+            source="pack" if a % 2 else "grant",
+            ref=f"r{number}",
+            expires_us=expires,
+        )
+
+    def about(self, kind: str, id: str, b: int, c: int, d: int) -> Posting:
+        match kind:
+            case "extend":
+                return Extend(id, NanoUsd(c), NanoUsd(d), tokens=b % 20)
+            case "checkpoint":
+                return Checkpoint(id, NanoUsd(c))
+            case "refund":
+                number = b if b % 7 == 0 else 100 + len(self.told)
+                return Refund(id, f"lr{number}", NanoUsd(c % 20), f"rr{number}")
+        cost = NanoUsd((0, c, c, c + d)[b % 4])
+        reply = StoredReply(200, "text/plain", b"!", id, cost) if d % 3 else None
+        return Settle(id, cost, "complete", Usage(prompt=d % 30, completion=c % 10), reply=reply)
+
+
+def _history(rolls: tuple[list[tuple[int, Dice]], ...], first: tuple[int, int]) -> list[Step]:
+    teller = _Teller()
+    steps: list[Step] = [(0, OpenWallet("w1")), (0, OpenWallet("w2"))]
+    steps.append((1, Grant("w1", "l1", NanoUsd(100), "pack", "r1", expires_us=START_US + first[0])))
+    steps.append((1, Grant("w1", "l2", NanoUsd(50), "grant", "r2", expires_us=START_US + first[1])))
+    steps.append((0, Grant("w2", "l3", NanoUsd(60), "code", "r3")))
+    teller.now += 2
+    return steps + [teller.step(delta, dice) for delta, dice in chain.from_iterable(rolls)]
+
+
+_number = st.integers(0, 60)
+_rolls = st.tuples(
+    st.sampled_from(DELTAS), st.tuples(st.sampled_from(KINDS), _number, _number, _number, _number)
+)
+
+# Several short lists: longer than one list would be on average, and each can shrink to nothing.
+histories: st.SearchStrategy[list[Step]] = st.builds(
+    _history,
+    st.tuples(*[st.lists(_rolls, max_size=12)] * 5),
+    st.tuples(st.integers(5, 300), st.integers(50, 2000)),
+)
