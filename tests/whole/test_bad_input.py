@@ -198,5 +198,18 @@ def test_a_key_that_is_missing_mistyped_or_unknown_is_401_and_the_body_is_not_re
     asyncio.run(main())
 
 
+def test_a_head_request_gets_its_head_and_the_connection_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            connection = await gateway.connect()
+            connection.write(gateway.request(path="/healthz", method="HEAD"))
+            status, headers = await connection.head()
+            assert (status, headers["content-length"]) == (200, "15")
+            connection.write(gateway.request(chat("fine")))
+            assert (await connection.reply()).status == 200
+
+    asyncio.run(main())
+
+
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()

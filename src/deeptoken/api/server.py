@@ -27,6 +27,32 @@ LINGER_S = 2.0
 """How long what still comes on a refused connection is thrown away."""
 
 
+class Together:
+    """A transport on which the head of an answer waits for what follows it: one system call instead of two.
+
+    An application says both in one go, so nothing waits for long (measured: a twentieth of a call's time).
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = b""
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, None
+        elif self._head is not None:
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+
 class Connection(HttpToolsProtocol):
     """One client's connection, within the limits of `settings`."""
 
@@ -88,6 +114,8 @@ class Connection(HttpToolsProtocol):
             self._refuse(_head_too_large(self.settings.header_bytes_max))
             return
         super().on_headers_complete()
+        if not self.expect_100_continue and self.scope["method"] != "HEAD":
+            self.cycle.transport = Together(self.transport)  # type: ignore[assignment] # what a cycle needs of it
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
