@@ -74,6 +74,10 @@ class Reader:
         """For each model the version that holds at `now_us`."""
         return people.current_prices(self._connection, now_us)
 
+    def price_history(self) -> list[PriceVersion]:
+        """Every version of every price, as they were added."""
+        return people.all_prices(self._connection)
+
 
 async def read(path: Path, ask: Callable[[Reader], Found]) -> Found:
     """Ask off the event loop: ``await read(path, lambda reader: reader.usage(id))``."""

@@ -52,6 +52,8 @@ class RemoteLedger:
         self._waiting.append((posting, future))
         async with self._turn:
             if not future.done():
+                # One turn of the loop, so that what is posted with it goes with it.
+                await asyncio.sleep(0)
                 await self._send()
         answer = await future
         if isinstance(answer, Busy):
@@ -84,6 +86,9 @@ class RemoteLedger:
             for _, future in batch:
                 if not future.done():
                     future.set_exception(gone)
+                    future.exception()  # Who waits gets it; one that was cancelled need not.
+            if isinstance(error, Exception):
+                return
             raise
         for (_, future), answer in zip(batch, reply.answers, strict=True):
             if not future.done():

@@ -23,6 +23,8 @@ BACKUP_PAGES = 256
 
 Value = str | int | bytes | None
 Row = tuple[Value | float, ...]
+SqliteError = apsw.Error
+"""What SQLite itself refuses with."""
 
 
 class StoreError(DeeptokenError):
