@@ -49,11 +49,14 @@ LAST = re.compile(r"```json\n(?P<figures>.*?)\n```", re.DOTALL)
 
 
 class Run(msgspec.Struct):
-    """What a run found: figures by the name of their bar, the numbers behind them, what is missing."""
+    """What a run found: figures by the name of their bar, and the numbers behind them."""
 
     figures: dict[str, float] = {}
     details: list[str] = []
     skipped: list[str] = []
+    """What this version does not measure."""
+    failed: list[str] = []
+    """What was to be measured and could not."""
 
 
 def said(run: Run) -> str:
