@@ -140,12 +140,13 @@ def test_a_head_that_is_too_large_is_431_however_it_comes(tmp_path: Path) -> Non
     asyncio.run(main())
 
 
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
 SMUGGLED = (
-    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef",
-    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nbad header\r\n\r\n",
+    POST + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    POST + b"content-length: 5\r\ncontent-length: 6\r\n\r\nabcdef",
+    POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+    POST + b"content-length: -1\r\n\r\n",
+    POST + b"bad header\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"nonsense\r\n\r\n",
 )
