@@ -177,7 +177,7 @@ def test_usage_rows_are_listed_newest_first_by_any_of_their_traits(path: Path) -
 
 
 def test_text_of_any_kind_comes_back_and_the_chain_still_holds(path: Path) -> None:
-    strange = 'ü"\\\n\u2028😀</script>'
+    strange = 'ü"\\\n\u2028😀\0</script>'
 
     async def story() -> str:
         async with open_writer(path) as ledger:
