@@ -232,6 +232,7 @@ def test_a_body_that_stops_being_http_gives_what_came_and_is_garbled(run: Run) -
         ("br", b"\x0b\x02\x80hello\x03"),
         ("gzip, gzip", gzip.compress(gzip.compress(TEXT))),
     ],
+    ids=["none", "cut", "rest", "checksum", "raw", "one byte", "rest of zlib", "not asked for", "twice"],
 )
 def test_a_body_that_is_not_in_the_coding_it_announces_is_garbled(run: Run, coding: str, body: bytes) -> None:
     async def main() -> None:
