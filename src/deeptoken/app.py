@@ -7,16 +7,17 @@ A stop:  tell balancers, stop listening, finish what is in flight, settle, end.
 import asyncio
 import gc
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import Any
 
 import msgspec
 
 from deeptoken.api.exchange import Receive, Scope, Send
 from deeptoken.api.public import Public
-from deeptoken.api.server import Server, server
+from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
 from deeptoken.config import environment
 from deeptoken.gateway.limits import Room
@@ -158,10 +159,12 @@ async def run(
     """Serve until told to stop. `read_settings` reads the file again; `listening` is told the address.
 
     Raises:
+        ConfigError: the address is taken.
         StoreError: the database cannot be used. `WriterRuns`: another gateway has it.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     async with AsyncExitStack() as stack:
+        door = stack.enter_context(closing(listen(settings.server)))
         log = stack.enter_context(Log())
         metrics = Metrics()
         path = settings.database.path
@@ -181,7 +184,8 @@ async def run(
         _gauges(metrics, running.gateway, writer)
         public = Public(lambda: running.gateway.snapshot.catalog, running.state, metrics, settings.server)
         listener = server(Application(running.v1, public.application()), settings.server)
-        await _serve(listener, running, orders, listening)
+        listener.listening = listening
+        await _serve(listener, door, running, orders)
 
 
 def _proxies(environ: Mapping[str, str]) -> Proxies:
@@ -215,16 +219,13 @@ def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:
     metrics.gauge("ledger_queue", "Operations that wait for the ledger's disk.", lambda: writer.queue_length)
 
 
-async def _serve(
-    listener: Server, running: Running, orders: Orders, listening: Callable[[str], None]
-) -> None:
+async def _serve(listener: Server, door: socket.socket, running: Running, orders: Orders) -> None:
     """Listen until told to stop, then drain."""
     # What is here now stays for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    listener.listening = listening
     loop = asyncio.get_running_loop()
-    serving = loop.create_task(listener.serve())
+    serving = loop.create_task(listener.serve(sockets=[door]))
     stopping = loop.create_task(orders.stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     running.draining = running.v1.draining = True

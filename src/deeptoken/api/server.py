@@ -7,6 +7,7 @@ a client that goes away                   its call is cancelled, at once
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +21,11 @@ from uvicorn.server import ServerState
 from deeptoken import ids
 from deeptoken.api import errors as envelope
 from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloaded, RequestTimeout
+from deeptoken.settings import ConfigError
 from deeptoken.settings import Server as Settings
 
 FIELDS_MAX = 100
+BACKLOG = 2048
 LINGER_S = 2.0
 """How long what still comes on a refused connection is thrown away."""
 
@@ -205,13 +208,28 @@ class Server(uvicorn.Server):
             self.listening(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
 
 
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket.
+
+    Raises:
+        ConfigError: the address is taken, or not this machine's.
+    """
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Use another --host or --port, "
+            "or stop what listens there"
+        ) from None
+
+
 def server(application: Callable[..., Any], settings: Settings) -> Server:
     """A server that is not started."""
     tls = settings.tls
     config = Config(
         application,
-        host=settings.host,
-        port=settings.port,
         http=protocol(settings),
         loop="none",
         lifespan="off",
@@ -221,7 +239,6 @@ def server(application: Callable[..., Any], settings: Settings) -> Server:
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        backlog=2048,
         timeout_keep_alive=int(settings.keep_alive_seconds),
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         ssl_certfile=tls.certificate if tls else None,
