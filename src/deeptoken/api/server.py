@@ -220,8 +220,8 @@ def listen(settings: Settings) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Use another --host or --port, "
-            "or stop what listens there"
+            f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. "
+            "Use another --host or --port, or stop what listens there"
         ) from None
 
 
