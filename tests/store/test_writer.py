@@ -191,12 +191,15 @@ def test_a_linger_that_ends_while_a_commit_is_about_to_begin_loses_nobody_who_wa
 
 
 def test_settlements_that_wait_together_are_one_commit(path: Path) -> None:
+    commits: list[float] = []
+
     async def story() -> int:
-        async with open_writer(path) as ledger:
+        async with open_writer(path, timed=commits.append) as ledger:
             await fund(ledger)
             calls = [call() for _ in range(50)]
             for made in calls:
                 await ledger.post(hold(made))
+            commits.clear()
             await asyncio.gather(*(ledger.post(settle(made)) for made in calls))
         with Reader(path) as reader:
             return len(reader.usages())
@@ -206,6 +209,7 @@ def test_settlements_that_wait_together_are_one_commit(path: Path) -> None:
     batches = connection.execute("select count(distinct batch_no) from usage").get
     connection.close()
     assert batches == 1
+    assert len(commits) == 2  # That one, and the one of the stop.
 
 
 def test_while_a_commit_fails_no_hold_is_given_and_settlements_wait_until_it_succeeds(

@@ -5,8 +5,8 @@ open_ledger     post: through the writer that runs, else be the writer meanwhile
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -42,12 +42,17 @@ class Ledger(Protocol):
 
 @asynccontextmanager
 async def open_writer(
-    path: Path, *, changed: Callable[[], None] | None = None, order: Order = "oldest_first"
+    path: Path,
+    *,
+    order: Order = "oldest_first",
+    changed: Callable[[], None] | None = None,
+    timed: Callable[[float], object] | None = None,
 ) -> AsyncIterator[Writer]:
     """Be the one writer of the database at `path`; a new one is made.
 
-    What a writer that died left open is settled at its checkpoints, durably, before this returns. `changed`
-    is called on the event loop when people, channels or prices changed.
+    What a writer that died left open is settled at its checkpoints, durably, before this returns. Called on
+    the event loop are `changed`, when people, channels or prices changed, and `timed`, with the seconds of
+    each commit.
 
     Raises:
         WriterRuns: another process writes it.
@@ -58,7 +63,14 @@ async def open_writer(
         connection = await asyncio.to_thread(_open, path)
         stack.callback(connection.close)
         opened = await asyncio.to_thread(_load, connection)
-        writer = stack.enter_context(_assemble(path, connection, opened, changed, order))
+        clock = LedgerClock(not_before_us=opened.latest_us)
+        connection.execute(NEW_REPLICA, numbered(opened.epoch, clock.now_us()))
+        past = DurablePast(path, opened.epoch)
+        stack.callback(past.close)
+        book = Book(past, order=order)
+        book.load(opened.wallets, opened.lots, opened.holds, last_usage=opened.last_usage)
+        writer = Writer(book, past, clock, epoch=opened.epoch, changed=changed, timed=timed)
+        writer.start(_committer(connection, opened, writer))
         try:
             for epoch in opened.orphaned:
                 await writer.fence(epoch)
@@ -151,28 +163,12 @@ def _ensure_sound(opened: Opened) -> None:
             )
 
 
-@contextmanager
-def _assemble(
-    path: Path, connection: apsw.Connection, opened: Opened, changed: Callable[[], None] | None, order: Order
-) -> Iterator[Writer]:
-    """A writer with its memory loaded and its thread running."""
-    clock = LedgerClock(not_before_us=opened.latest_us)
-    connection.execute(NEW_REPLICA, numbered(opened.epoch, clock.now_us()))
-    past = DurablePast(path, opened.epoch)
-    try:
-        book = Book(past, order=order)
-        book.load(opened.wallets, opened.lots, opened.holds, last_usage=opened.last_usage)
-        writer = Writer(book, past, clock, epoch=opened.epoch, changed=changed)
-        loop = asyncio.get_running_loop()
-        writer.start(
-            Committer(
-                connection,
-                epoch=opened.epoch,
-                head=opened.head,
-                done=lambda batch: loop.call_soon_threadsafe(writer.committed, batch),
-                failed=lambda error: loop.call_soon_threadsafe(writer.failed, error),
-            )
-        )
-        yield writer
-    finally:
-        past.close()
+def _committer(connection: apsw.Connection, opened: Opened, writer: Writer) -> Committer:
+    loop = asyncio.get_running_loop()
+    return Committer(
+        connection,
+        epoch=opened.epoch,
+        head=opened.head,
+        done=lambda batch: loop.call_soon_threadsafe(writer.committed, batch),
+        failed=lambda error: loop.call_soon_threadsafe(writer.failed, error),
+    )

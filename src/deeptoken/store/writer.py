@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from deeptoken.clock import LedgerClock
+from deeptoken.clock import LedgerClock, monotonic
 from deeptoken.errors import Overloaded
 from deeptoken.ledger.book import Book
 from deeptoken.ledger.postings import (
@@ -77,6 +77,7 @@ class Writer:
         *,
         epoch: int,
         changed: Callable[[], None] | None = None,
+        timed: Callable[[float], object] | None = None,
     ) -> None:
         self.epoch = epoch
         self.book = book
@@ -84,6 +85,7 @@ class Writer:
         self._past = past
         self._clock = clock
         self._changed = changed
+        self._timed = timed
         self._loop = asyncio.get_running_loop()
         self._committer: Committer | None = None
         self._number = 0
@@ -91,6 +93,7 @@ class Writer:
         self._flying: Batch | None = None
         self._flying_waiters: list[Waiter] = []
         self._flying_since_us = 0
+        self._began_s = 0.0
         self._waiters: list[Waiter] = []
         self._peer_waiters: list[PeerWaiter] = []
         self._flying_peer_waiters: list[PeerWaiter] = []
@@ -280,6 +283,7 @@ class Writer:
         self._statements, self._writes, self._replies = [], [], []
         self._number += 1
         self._flying = batch
+        self._began_s = monotonic()
         self._past.fly(batch.number, changes)
         self._thread().commit(batch)
 
@@ -287,6 +291,8 @@ class Writer:
         """On the loop: the batch is durable, or was given up."""
         self._flying = None
         self._past.land()
+        if self._timed is not None:
+            self._timed(monotonic() - self._began_s)
         if self._failing:
             log.info("the ledger is written again")
         self._failing = batch.error is not None

@@ -112,7 +112,9 @@ create table usage (
     check (charged <= cost)
 ) strict;
 
-create index usage_window on usage (key_id, settled_us, charged, created_us);
+create index usage_window on usage (
+    key_id, settled_us, charged, created_us, prompt_tokens, completion_tokens
+);
 create index usage_wallet on usage (wallet_id, request_id);
 create index usage_label on usage (request_label) where request_label <> request_id;
 
