@@ -97,6 +97,8 @@ def _measure(stage: Stage, *, quick: bool, busy: bool) -> int:
     if not quick:
         results.write(run, "python benchmarks/run.py")
         return 0
+    if not results.last():
+        print("There is no full run in RESULTS.md to compare with.", file=sys.stderr)
     lost = results.losses(run)
     print(*lost, sep="\n", file=sys.stderr)
     return 1 if lost else 0
