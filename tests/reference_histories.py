@@ -34,7 +34,7 @@ Step = tuple[int, Posting]
 """Microseconds since the step before, and what is posted then with the epoch `epoch_of` it."""
 Dice = tuple[str, int, int, int, int]
 
-SPEND = (Limit("usd", 50, 60, "short"), Limit("usd", 120, 90, "middle"), Limit("usd", 300, 100, "long"))
+SPEND = (Limit("usd", 50, 60, "short"), Limit("usd", 100, 80, "middle"), Limit("usd", 300, 100, "long"))
 CALLS = (
     Limit("requests", 50, 2, "rpm"),
     Limit("tokens", 50, 60, "tpm"),
@@ -42,19 +42,21 @@ CALLS = (
 )
 LIMITS: dict[str, tuple[tuple[Limit, ...], ...]] = {
     "free": ((), (), ()),
-    "spender": (SPEND, SPEND, (Limit("usd", 120, 30, "middle"),)),
+    "spender": (SPEND, SPEND, (Limit("usd", 100, 30, "middle"),)),
     "caller": (CALLS, CALLS, ()),
     "both": (
         SPEND + CALLS,
         SPEND[:1] + CALLS[1:],
-        (Limit("usd", 50, 0, "short"), Limit("tokens", 120, 20, "tpm")),
+        (Limit("usd", 50, 0, "short"), Limit("tokens", 100, 20, "tpm")),
     ),
 }
 """What a key's limits are, mostly and sometimes."""
 
 KINDS = ["hold"] * 8 + ["settle"] * 5 + ["extend"] * 3 + ["checkpoint"] * 2 + ["grant"] * 2
-KINDS += ["refund"] * 2 + ["fence", "sweep", "again"]
-DELTAS = [0, 0, 1, 1, 1, 2, 2, 3, 5, 7, 10, 20, 49, 50, 51, 70, 120]
+KINDS += ["refund"] * 3 + ["fence", "sweep", "again"]
+DELTAS = [1, 4] + [5] * 9 + [10, 10, 15, 20, 50, 100]
+"""Never nothing: the ledger's clock moves on between postings. Mostly fives, and windows and expiries are
+tens, so that their very edges are met."""
 WALLETS = ["w1"] * 6 + ["w2"] * 3 + ["w3"]
 """There is no w3."""
 
@@ -116,7 +118,7 @@ class _Teller:
     def grant(self, a: int, b: int, c: int, d: int) -> Posting:
         if b % 13 == 0:
             return OpenWallet(WALLETS[a % 9])
-        expires = (None, self.now + d, self.now + 3 * d, self.now + 300)[b % 4]
+        expires = (None, self.now + 10 * (d % 8), self.now + 10 * d, self.now + 300)[b % 4]
         number = a if a % 7 == 0 else 100 + len(self.told)
         return Grant(
             wallet=WALLETS[a % 10],
@@ -135,7 +137,7 @@ class _Teller:
                 return Checkpoint(id, NanoUsd(c))
             case "refund":
                 number = b if b % 7 == 0 else 100 + len(self.told)
-                return Refund(id, f"lr{number}", NanoUsd(c % 20), f"rr{number}")
+                return Refund(id, f"lr{number}", NanoUsd(c // 2), f"rr{number}")
         cost = NanoUsd((0, c, c, c + d)[b % 4])
         reply = StoredReply(200, "text/plain", b"!", id, cost) if d % 3 else None
         return Settle(id, cost, "complete", Usage(prompt=d % 30, completion=c % 10), reply=reply)
@@ -143,11 +145,11 @@ class _Teller:
 
 def _history(rolls: tuple[list[tuple[int, Dice]], ...], first: tuple[int, int]) -> list[Step]:
     teller = _Teller()
-    steps: list[Step] = [(0, OpenWallet("w1")), (0, OpenWallet("w2"))]
-    steps.append((1, Grant("w1", "l1", NanoUsd(100), "pack", "r1", expires_us=START_US + first[0])))
-    steps.append((1, Grant("w1", "l2", NanoUsd(50), "grant", "r2", expires_us=START_US + first[1])))
-    steps.append((0, Grant("w2", "l3", NanoUsd(60), "code", "r3")))
-    teller.now += 2
+    steps: list[Step] = [(1, OpenWallet("w1")), (1, OpenWallet("w2"))]
+    steps.append((1, Grant("w1", "l1", NanoUsd(90), "pack", "r1", expires_us=START_US + 10 * first[0])))
+    steps.append((1, Grant("w1", "l2", NanoUsd(120), "grant", "r2", expires_us=START_US + 10 * first[1])))
+    steps.append((1, Grant("w2", "l3", NanoUsd(60), "code", "r3")))
+    teller.now += 5
     return steps + [teller.step(delta, dice) for delta, dice in chain.from_iterable(rolls)]
 
 
@@ -160,5 +162,5 @@ _rolls = st.tuples(
 histories: st.SearchStrategy[list[Step]] = st.builds(
     _history,
     st.tuples(*[st.lists(_rolls, max_size=12)] * 5),
-    st.tuples(st.integers(5, 300), st.integers(50, 2000)),
+    st.tuples(st.integers(1, 30), st.integers(5, 200)),
 )

@@ -98,7 +98,10 @@ class Book:
             self._recent.starts_after(last_usage)
 
     def post(self, posting: Posting, now_us: int, epoch: int = 0) -> Answer:
-        """Apply one posting at that time, for that process. The second time it changes nothing."""
+        """Apply one posting, for that process. The second time it changes nothing.
+
+        The time is the ledger's: it is later with each posting, also after a restart.
+        """
         if isinstance(posting, Hold):
             return self._hold(posting, now_us, epoch)
         if isinstance(posting, Settle):
