@@ -293,23 +293,25 @@ class ReferenceBook:
         if run.end is None:
             self.finish(run, settle, now)
         elif run.end.outcome == "orphan" and run.late is None and settle.cost != run.end.cost:
-            self.settle_late(run, settle.cost - run.end.cost, now)
+            self.settle_late(run, settle, settle.cost - run.end.cost, now)
         return Settled(NanoUsd(run.charged), NanoUsd(run.cost - run.charged))
 
     def finish(self, run: Run, settle: Settle, now: int) -> None:
         wallet = run.call.wallet
         self.lapse(wallet, now)
-        paid = self.pay(wallet, min(settle.cost, run.amount + self.free(wallet)), run.at)
+        most = settle.cost if settle.most is None else settle.most
+        paid = self.pay(wallet, min(settle.cost, most, run.amount + self.free(wallet)), run.at)
         usage = settle.usage
         tokens = usage.prompt_tokens + usage.completion_tokens
         run.end = End(now, settle.cost, settle.outcome, tokens, settle.reply, paid)
         self.lapse(wallet, now)
 
-    def settle_late(self, run: Run, difference: int, now: int) -> None:
+    def settle_late(self, run: Run, settle: Settle, difference: int, now: int) -> None:
         wallet = run.call.wallet
         self.lapse(wallet, now)
         if difference > 0:
-            run.late_paid = self.pay(wallet, min(difference, self.free(wallet)), now)
+            allowed = difference if settle.most is None else max(0, settle.most - run.charged)
+            run.late_paid = self.pay(wallet, min(difference, allowed, self.free(wallet)), now)
             run.late = sum(amount for _, amount in run.late_paid), difference
         if difference < 0:
             lost = run.cost - run.charged

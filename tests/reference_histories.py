@@ -140,7 +140,9 @@ class _Teller:
                 return Refund(id, f"lr{number}", NanoUsd(c // 2), f"rr{number}")
         cost = NanoUsd((0, c, c, c + d)[b % 4])
         reply = StoredReply(200, "text/plain", b"!", id, cost) if d % 3 else None
-        return Settle(id, cost, "complete", Usage(prompt=d % 30, completion=c % 10), reply=reply)
+        most = NanoUsd(c // 2) if b % 5 == 0 else None
+        usage = Usage(prompt=d % 30, completion=c % 10)
+        return Settle(id, cost, "complete", usage, reply=reply, most=most)
 
 
 def _history(rolls: tuple[list[tuple[int, Dice]], ...], first: tuple[int, int]) -> list[Step]:

@@ -27,7 +27,7 @@ from deeptoken.ledger.postings import Answer, Grant, Held, Limit, OpenWallet, Po
 from deeptoken.ledger.postings import Room as Money
 from deeptoken.money import NanoUsd, PicoUsd, usd
 from deeptoken.net import Client
-from deeptoken.providers.base import Piece
+from deeptoken.providers.base import Piece, Provider
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.wire.chat import Chat
 
@@ -141,6 +141,7 @@ class Scene:
         max_output: int | None = None,
         context: int | None = None,
         allowed: tuple[str, ...] = (),
+        providers: Mapping[str, Provider] = PROVIDERS,
     ) -> None:
         self.ledger = MemoryLedger()
         if usd(money):
@@ -162,7 +163,7 @@ class Scene:
         self.gateway = Gateway(
             Snapshot(Keys({ids.digest(SECRET): caller}), catalog),
             ledger=self.ledger,
-            upstream=Upstream(Client(), PROVIDERS, playing),
+            upstream=Upstream(Client(), providers, playing),
             room=Room(100),
             deadlines=Deadlines(request_s=20, stream_s=20),
         )

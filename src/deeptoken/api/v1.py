@@ -27,8 +27,8 @@ from deeptoken.errors import (
 )
 from deeptoken.gateway import failure
 from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.refusal import Replay
 from deeptoken.gateway.serve import Gateway
-from deeptoken.gateway.tab import Replay
 from deeptoken.gateway.upstream import Cut
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Room

@@ -89,9 +89,8 @@ class Gateway:
                     tab.begin(answer)
                     outlet.take(answer)
                     while pieces := await answer.next():
-                        tab.add(pieces)
-                        await outlet.send(pieces)
-                        if not await tab.covers():
+                        await outlet.send(await tab.take(pieces))
+                        if tab.dry:
                             break
             await outlet.finish()
 

@@ -26,7 +26,7 @@ import msgspec
 
 from deeptoken.ledger.admission import extension, granted, refusal, room
 from deeptoken.ledger.ceilings import Ceilings
-from deeptoken.ledger.changes import Changes, HoldRow, LotRow, UsageRow, WalletRow
+from deeptoken.ledger.changes import Changes, EntryRow, HoldRow, LotRow, UsageRow, WalletRow
 from deeptoken.ledger.claims import Claims
 from deeptoken.ledger.journal import Journal
 from deeptoken.ledger.late import extended, settle_late
@@ -198,7 +198,7 @@ class Book:
         return Done(changed=True)
 
     def _settle(self, settle: Settle, now_us: int) -> Answer:
-        if settle.cost < 0:
+        if settle.cost < 0 or (settle.most is not None and settle.most < 0):
             return Rejected(NEGATIVE)
         hold = self.holds.get(settle.id)
         if hold is not None:
@@ -207,7 +207,7 @@ class Book:
         if usage is None:
             return Rejected("No such hold was ever made.")
         if usage.outcome == "orphan" and not usage.late and settle.cost != usage.cost:
-            usage = settle_late(self._vault, self._journal, settle.id, usage, settle.cost, now_us)
+            usage = settle_late(self._vault, settle, usage, now_us)
             self._recent.put(settle.id, usage)
         return _settled(usage.cost, usage.charged)
 
@@ -216,6 +216,8 @@ class Book:
         call, cost = hold.call, settle.cost
         wallet = self._vault.due(hold.wallet, now_us)
         reach = hold.amount + wallet.balance - wallet.held
+        if settle.most is not None and settle.most < reach:
+            reach = settle.most
         charged = NanoUsd(cost if cost <= reach else reach)
         drawn = wallet.draw(charged, hold.created_us)
         wallet.held -= hold.amount
@@ -262,10 +264,15 @@ class Book:
         for n, (lot, amount) in enumerate(drawn):
             journal.lots[lot.row.id] = lot
             if split:
-                journal.entry(call.id, "draw", n, (call.wallet, "revenue"), amount, lot.row.id, now_us)
+                part = NanoUsd(amount)
+                journal.entries.append(
+                    EntryRow(call.id, "draw", n, call.wallet, "revenue", part, lot.row.id, now_us)
+                )
         if charged < settle.cost:
-            lost = settle.cost - charged
-            journal.entry(call.id, "loss", 0, ("operator_loss", "revenue"), lost, None, now_us)
+            lost = NanoUsd(settle.cost - charged)
+            journal.entries.append(
+                EntryRow(call.id, "loss", 0, "operator_loss", "revenue", lost, None, now_us)
+            )
         expires_us = latest([lot.row.expires_us for lot, _ in drawn])
         ended = PastUsage(call.wallet, call.key, settle.outcome, charged, settle.cost, 0, False, expires_us)
         self._recent.put(call.id, ended)
@@ -302,9 +309,11 @@ class Book:
             return Done(changed=False)
         if not 0 < grant.amount <= AMOUNT_MAX - wallet.balance:
             return Rejected("A grant is more than nothing and not more than a wallet can have.")
-        self._vault.add(wallet, grant.lot, grant.source, grant.amount, grant.expires_us, grant.ref, now_us)
+        self._vault.add(wallet, grant, now_us)
         source = "cash" if grant.source in BOUGHT else "promo"
-        self._journal.entry(grant.ref, "grant", 0, (source, wallet.id), grant.amount, grant.lot, now_us)
+        self._journal.entries.append(
+            EntryRow(grant.ref, "grant", 0, source, wallet.id, grant.amount, grant.lot, now_us)
+        )
         self._vault.due(wallet, now_us)
         return Done(changed=True)
 
@@ -318,10 +327,12 @@ class Book:
             return Rejected("A refund is more than nothing and not more than is left of the charge.")
         wallet = self._vault.due(self.wallets[usage.wallet], now_us)
         expires_us = extended(usage.expires_us, now_us)
-        self._vault.add(wallet, refund.lot, "refund", refund.amount, expires_us, refund.ref, now_us)
+        lot = Grant(wallet.id, refund.lot, refund.amount, "refund", refund.ref, expires_us)
+        self._vault.add(wallet, lot, now_us)
         # What was refunded before is as good as a count: it only grows.
-        self._journal.entry(
-            refund.usage, "refund", usage.refunded, ("revenue", wallet.id), refund.amount, refund.lot, now_us
+        n, amount = usage.refunded, refund.amount
+        self._journal.entries.append(
+            EntryRow(refund.usage, "refund", n, "revenue", wallet.id, amount, refund.lot, now_us)
         )
         self._recent.put(
             refund.usage, msgspec.structs.replace(usage, refunded=usage.refunded + refund.amount)

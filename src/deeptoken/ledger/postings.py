@@ -123,6 +123,8 @@ class Settle(msgspec.Struct, frozen=True, tag="settle"):
     ttft_ms: int | None = None
     duration_ms: int = 0
     reply: StoredReply | None = None
+    most: NanoUsd | None = None
+    """Never charge more: what the caller was told, or what it allowed (``max_cost_usd``)."""
 
 
 class OpenWallet(msgspec.Struct, frozen=True, tag="open_wallet"):

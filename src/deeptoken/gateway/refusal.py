@@ -1,0 +1,86 @@
+"""What the ledger answers to a hold, as an error for the caller; how the end of a call stands in its row."""
+
+from deeptoken.errors import (
+    BudgetExceeded,
+    DeeptokenError,
+    IdempotencyCompleted,
+    IdempotencyMismatch,
+    IdempotencyRunning,
+    RateLimited,
+    WalletEmpty,
+)
+from deeptoken.gateway.upstream import Cut
+from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
+from deeptoken.money import NanoUsd, show
+
+SECOND_US = 1_000_000
+
+
+class Replay(Exception):
+    """The first answer under this ``Idempotency-Key`` is kept: it is given again."""
+
+    def __init__(self, id: str, reply: StoredReply) -> None:
+        super().__init__(id)
+        self.id = id
+        self.reply = reply
+
+
+def refusal(refused: Refused, needed: NanoUsd, affordable: int) -> DeeptokenError:
+    """`needed` is the least that the call costs, `affordable` the tokens that what is free would pay."""
+    retry_after_s = None if refused.retry_after_us is None else refused.retry_after_us / SECOND_US
+    match refused.reason:
+        case "rate_limited":
+            return RateLimited(
+                f"This key's limit {refused.limit} is reached. Try again later.", retry_after_s=retry_after_s
+            )
+        case "budget_exceeded":
+            return BudgetExceeded(
+                f"This call needs {show(needed)} and the key's ceiling over {refused.limit} leaves "
+                f"{show(refused.room.balance)}. Wait, or ask for a higher ceiling.",
+                retry_after_s=retry_after_s,
+            )
+    return WalletEmpty(
+        needed=needed,
+        balance=refused.room.balance,
+        available=refused.room.available,
+        affordable=max(0, affordable),
+        in_flight=refused.reason == "held_by_inflight",
+        retry_after_s=retry_after_s,
+    )
+
+
+def repeated(answer: Repeat) -> Exception:
+    """An ``Idempotency-Key`` that is known."""
+    if answer.state == "running":
+        return IdempotencyRunning()
+    if answer.state == "mismatch":
+        return IdempotencyMismatch()
+    if answer.reply is not None and answer.reply.body is not None:
+        return Replay(answer.id, answer.reply)
+    return IdempotencyCompleted(id=answer.id, charged=answer.reply.cost if answer.reply else NanoUsd(0))
+
+
+def outcome_of(error: BaseException | None, dry: str | None) -> Outcome:
+    """How a call ended that left its block by `error`."""
+    match error:
+        case None:
+            return "dry" if dry else "complete"
+        case Cut():
+            return "cut"
+        case Exception():
+            return "failed"
+    return "cancelled"
+
+
+def status_of(error: BaseException | None) -> tuple[int, str | None]:
+    """The status and the code of its usage row."""
+    match error:
+        case None:
+            return 200, None
+        case DeeptokenError():
+            return error.status, error.code
+        case Cut():
+            return 502, "upstream_error"
+        case Exception():
+            return DeeptokenError.status, DeeptokenError.code
+    return 499, "client_closed_request"
