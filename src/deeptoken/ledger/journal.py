@@ -16,7 +16,7 @@ class Journal:
         self.lots: dict[str, Lot] = {}
         self.usage: list[UsageRow] = []
         self.claims: list[ClaimRow] = []
-        self._entries: list[EntryRow] = []
+        self.entries: list[EntryRow] = []
         self._holds: dict[str, OpenHold] = {}
         self._ended: list[str] = []
 
@@ -30,12 +30,6 @@ class Journal:
         if hold.written:
             self._ended.append(hold.call.id)
 
-    def entry(
-        self, ref: str, kind: str, n: int, path: tuple[str, str], amount: int, lot: str | None, now_us: int
-    ) -> None:
-        """Money went along `path`: from the account that is debited to the one that is credited."""
-        self._entries.append(EntryRow(ref, kind, n, path[0], path[1], NanoUsd(amount), lot, now_us))
-
     def take(self) -> Changes:
         """All since the last time."""
         holds = {id: _hold_row(hold) for id, hold in self._holds.items()}
@@ -47,7 +41,7 @@ class Journal:
             holds=holds,
             ended=self._ended,
             usage=self.usage,
-            entries=self._entries,
+            entries=self.entries,
             claims=self.claims,
         )
         self._clear()

@@ -1,17 +1,18 @@
 """All wallets: how lots come and lapse, with the rows of it."""
 
-from deeptoken.ledger.changes import LotRow
+from deeptoken.ledger.changes import EntryRow, LotRow
 from deeptoken.ledger.journal import Journal
 from deeptoken.ledger.lots import Order, Wallet
+from deeptoken.ledger.postings import Grant
 from deeptoken.money import NanoUsd
 
 
 class Vault:
     def __init__(self, journal: Journal, order: Order) -> None:
+        self.journal = journal
         self.by_id: dict[str, Wallet] = {}
         self.refs: set[str] = set()
         """Of the lots that came since the book was last taken."""
-        self._journal = journal
         self._order = order
 
     def load(self, row: LotRow) -> None:
@@ -37,21 +38,30 @@ class Vault:
         lapsed = wallet.sweep(now_us)
         for lot, amount in lapsed:
             id = lot.row.id
-            self._journal.wallets[wallet.id] = wallet
-            self._journal.lots[id] = lot
+            self.journal.wallets[wallet.id] = wallet
+            self.journal.lots[id] = lot
             # A lot may lapse in parts. What is left only shrinks, so it numbers them.
-            self._journal.entry(id, "lapse", lot.remaining, (wallet.id, "breakage"), amount, id, now_us)
+            left = lot.remaining
+            self.journal.entries.append(
+                EntryRow(id, "lapse", left, wallet.id, "breakage", NanoUsd(amount), id, now_us)
+            )
         return bool(lapsed)
 
-    def add(
-        self, wallet: Wallet, id: str, source: str, amount: int, expires_us: int | None, ref: str, now_us: int
-    ) -> None:
+    def add(self, wallet: Wallet, grant: Grant, now_us: int) -> None:
         """A new lot."""
         # The time is a rank that counts up even when earlier lots are no longer in memory.
         rank = max(now_us, wallet.last_rank + 1)
-        granted = NanoUsd(amount)
-        row = LotRow(id, wallet.id, source, rank, granted, granted, expires_us, ref, now_us)
-        lot = wallet.add(row, self._order)
-        self._journal.lots[id] = lot
-        self._journal.wallets[wallet.id] = wallet
-        self.refs.add(ref)
+        row = LotRow(
+            id=grant.lot,
+            wallet=wallet.id,
+            source=grant.source,
+            rank=rank,
+            granted=grant.amount,
+            remaining=grant.amount,
+            expires_us=grant.expires_us,
+            ref=grant.ref,
+            created_us=now_us,
+        )
+        self.journal.lots[grant.lot] = wallet.add(row, self._order)
+        self.journal.wallets[wallet.id] = wallet
+        self.refs.add(grant.ref)
