@@ -169,7 +169,9 @@ async def run(
         metrics = Metrics()
         path = settings.database.path
         stale = asyncio.Event()
-        writer = await stack.enter_async_context(open_writer(path, changed=stale.set))
+        writer = await stack.enter_async_context(
+            open_writer(path, changed=stale.set, timed=metrics.commit.observe)
+        )
         running = Running(settings, read_settings, writer, log, stale)
         with Reader(path) as reader:
             await declare(settings, writer, reader)

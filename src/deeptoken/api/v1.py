@@ -196,7 +196,9 @@ class V1:
                 causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
             self._metrics.attempts(causes)
             if bill is not None and bill.cost > bill.charged:
-                self._metrics.lost(trace.outcome or "", float(credits(NanoUsd(bill.cost - bill.charged))))
+                lost = credits(NanoUsd(bill.cost - bill.charged))
+                self._metrics.lost(trace.outcome or "", float(lost))
+                self._log.event("operator_loss", "warning", id=call.id, wallet=record.wallet, credits=lost)
 
     # What a key may see.
 

@@ -206,13 +206,13 @@ class Tab:
 
     @property
     def _edge(self) -> int:
-        """Where an answer ends whose hold cannot grow: before the end of a part, and behind that of the whole,
-        since a provider counts in its own way and keeps the limit that it was given by that count.
+        """Where an answer ends whose hold cannot grow: before the end of a part, and behind that of the
+        whole, since a provider keeps the limit that it was given by its own count.
         """
-        margin = self._covered // 4
-        return (
-            self._covered - min(MARGIN_MIN, margin) if self._partly else self._covered + margin + MARGIN_MIN
-        )
+        quarter = self._covered // 4
+        if self._partly:
+            return self._covered - min(MARGIN_MIN, quarter)
+        return self._covered + quarter + MARGIN_MIN
 
     # While the answer comes.
 
@@ -236,7 +236,7 @@ class Tab:
             self._meter.take(answer.reply)
 
     async def take(self, pieces: list[Piece]) -> list[Piece]:
-        """What came and the hold pays for: all of it, after an extension if need be, unless the wallet is dry."""
+        """What came and the hold pays for: all of it, with an extension if need be, until the wallet is dry."""
         for place, piece in enumerate(pieces):
             self._meter.add(piece)
             if self._meter.generated >= self._ask_at and not await self._extend():
