@@ -236,7 +236,7 @@ class Tab:
             self._meter.take(answer.reply)
 
     async def take(self, pieces: list[Piece]) -> list[Piece]:
-        """What came and the hold pays for: all of it, with an extension if need be, until the wallet is dry."""
+        """What came and the hold pays for: all of it, extended if need be, until the wallet is dry."""
         for place, piece in enumerate(pieces):
             self._meter.add(piece)
             if self._meter.generated >= self._ask_at and not await self._extend():
