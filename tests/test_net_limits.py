@@ -262,3 +262,47 @@ def test_the_end_that_comes_while_the_connection_is_paused_still_frees_it(run: R
             await client.close()
 
     run(main)
+
+
+@both_loops
+@pytest.mark.parametrize("coding", ["identity", "gzip", "deflate"])
+def test_a_small_limit_holds_for_an_answer_that_comes_at_once(run: Run, coding: str) -> None:
+    async def main() -> None:
+        fields = f"Content-Encoding: {coding}"
+        answers = [answer(CODERS[coding](bytes(size)), fields) for size in (10, 11)]
+        async with ScriptedServer(answering(*answers)) as server:
+            client = Client(answer_bytes_max=10)
+
+            assert await fetch(client, server.url()) == bytes(10)
+            with pytest.raises(TooLarge):
+                await fetch(client, server.url())
+            await client.close()
+
+    run(main)
+
+
+@both_loops
+def test_others_run_while_a_small_answer_inflates_to_a_large_one(run: Run) -> None:
+    async def main() -> None:
+        async with ScriptedServer(
+            answering(answer(gzip.compress(bytes(8 << 20)), "Content-Encoding: gzip"))
+        ) as server:
+            client = Client()
+            response = await send(client, server.url())
+            assert response.ended
+            seen = 0
+
+            async def count() -> None:
+                nonlocal seen
+                while True:
+                    seen += 1
+                    await asyncio.sleep(0)
+
+            counting = asyncio.create_task(count())
+            assert await response.whole(5) == bytes(8 << 20)
+
+            assert seen >= 20
+            counting.cancel()
+            await client.close()
+
+    run(main)

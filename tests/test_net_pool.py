@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from deeptoken.net import Client, Lost
+from deeptoken.net import CACHED_MAX, Client, Lost
 from upstreams import (
     Run,
     ScriptedServer,
@@ -304,3 +304,12 @@ def test_an_origin_forgotten_while_it_answers_gives_its_connection_up(run: Run) 
             await client.close()
 
     run(main)
+
+
+def test_origins_that_nobody_calls_any_more_are_forgotten() -> None:
+    client = Client()
+
+    for number in range(3_000):
+        client._learn(f"http://host{number}.test/")
+
+    assert len(client._pools._pools) <= CACHED_MAX

@@ -153,6 +153,50 @@ def test_over_tls_an_early_answer_ends_the_connection_and_a_cut_one_is_lost(
     run(main)
 
 
+@both_loops
+def test_over_tls_an_answer_read_late_frees_its_connection_for_the_next(
+    run: Run, certificate: Certificate
+) -> None:
+    async def main() -> None:
+        async with ScriptedServer(answering(answer(LARGE)), tls=certificate.server()) as server:
+            client = Client(tls=certificate.client())
+            url = server.url(host="localhost")
+
+            for _ in range(2):
+                response = await client.send(HttpRequest(url), connect_s=5, head_s=5)
+                for _ in range(100):
+                    await asyncio.sleep(0)
+                assert response.size < len(LARGE) // 2
+                assert await response.whole(5) == LARGE
+
+            assert server.connections == 1
+            await client.close()
+
+    run(main)
+
+
+@both_loops
+def test_a_client_closed_while_it_connects_uses_the_connection_no_more(
+    run: Run, certificate: Certificate
+) -> None:
+    async def main() -> None:
+        seen: list[Received] = []
+        tls = certificate.server()
+        async with ScriptedServer(answering(answer(), into=seen), tls=tls) as server:
+            client = Client(tls=certificate.client())
+            closing: list[asyncio.Task[None]] = []
+            tls.sni_callback = lambda *_: closing.append(asyncio.create_task(client.close()))
+            request = HttpRequest(server.url(host="localhost"))
+
+            with pytest.raises(Unreachable):
+                await client.send(request, connect_s=5, head_s=5)
+
+            await asyncio.gather(*closing)
+            assert (len(closing), seen, client._pools.opened) == (1, [], set())
+
+    run(main)
+
+
 def tunnelling(port: int, into: list[Received], *, say: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> Handler:
     """A small proxy: answers CONNECT with `say`, then passes bytes to and from `port` here."""
 

@@ -269,12 +269,7 @@ async def _reach(
     if tls is None:
         return await _connect(protocol, host, port)
     # In two steps: cancelled at the wrong moment, the standard loop's one step shakes hands all the same.
-    transport = await _connect(asyncio.Protocol(), host, port)
-    try:
-        return await _secure(transport, protocol, tls, host)
-    except BaseException:
-        transport.abort()
-        raise
+    return await _secure(await _connect(asyncio.Protocol(), host, port), protocol, tls, host)
 
 
 async def _secure(
