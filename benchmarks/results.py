@@ -60,7 +60,7 @@ class Run(msgspec.Struct):
 
 
 def said(run: Run, *, judged: bool = True) -> str:
-    """The table of figures. What a busy machine measured is not judged: a ratio can be too good there, too."""
+    """The table of figures. What a busy machine measured is not judged: a ratio can be too good there."""
     lines = ["| figure | measured | first bar | goal | |", "| --- | --- | --- | --- | --- |"]
     for bar in BARS:
         if (value := run.figures.get(bar.name)) is not None:
