@@ -60,3 +60,17 @@ def test_what_is_cut_short_is_not_whole(packer: str) -> None:
 
 def test_nothing_at_all_is_whole() -> None:
     assert Inflater("gzip").whole
+
+
+def test_output_left_in_the_engine_comes_out_though_all_input_is_taken() -> None:
+    for size in range(1, 3_000, 7):
+        inflater = Inflater("deflate")
+
+        portion = inflater.inflate(zlib.compress(bytes(size), wbits=-15), 50)
+        total = len(portion)
+        while portion:
+            portion = inflater.inflate(b"", 50)
+            total += len(portion)
+
+        assert total == size
+        assert inflater.whole

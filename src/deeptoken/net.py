@@ -141,9 +141,8 @@ class _Connection(asyncio.Protocol):
         """The answer is complete: be idle, if the next one can be told from it."""
         response.source = self._response = None
         transport = self._transport
-        if self._keep and not self._unsent and transport and not transport.get_write_buffer_size():
-            if self.paused:
-                self.resume()
+        sent = not self._unsent and transport is not None and not transport.get_write_buffer_size()
+        if self._keep and sent and not self.paused:
             self.pool.park(self)
         else:
             self.drop()
