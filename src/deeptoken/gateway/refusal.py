@@ -80,7 +80,7 @@ def status_of(error: BaseException | None) -> tuple[int, str | None]:
         case DeeptokenError():
             return error.status, error.code
         case Cut():
-            return 502, "upstream_error"
+            return error.error.status, error.error.code
         case Exception():
             return DeeptokenError.status, DeeptokenError.code
     return 499, "client_closed_request"

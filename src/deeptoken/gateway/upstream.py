@@ -11,7 +11,7 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.catalog.model import Candidate, Channel
-from deeptoken.gateway.failure import INVALID_RESPONSE
+from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.retry import retry_after
@@ -48,11 +48,12 @@ class Wanted(msgspec.Struct):
 
 
 class Cut(Exception):
-    """A stream that failed after its first content."""
+    """A stream that failed. `error` is what the caller is told, after the first content."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, at: Candidate) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.error = final(failure, at)
 
 
 class Answer:
@@ -117,13 +118,13 @@ class Answer:
                 data = await self._response.read(max(SOME, min(by, self._deadline) - began))
                 pieces = list(self.stream.feed(data) if data else self.stream.end())
             except (NetError, Malformed) as error:
-                raise Cut(_failed(error)) from None
+                raise Cut(_failed(error), self.at) from None
             finally:
                 self.waited += clock.monotonic() - began
             self._ended = not data or self.stream.done
             for piece in pieces:
                 if piece.failure is not None:
-                    raise Cut(piece.failure)
+                    raise Cut(piece.failure, self.at)
             if pieces:
                 return pieces
         return []
