@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from deeptoken import ids
+
+# No test is timed: a busy machine is no failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 START_SECONDS = 20
 STOP_SECONDS = 20
@@ -99,16 +104,21 @@ def deeptoken() -> str:
     return str(Path(sys.executable).with_name("deeptoken"))
 
 
+def told(log: Path) -> str:
+    """The end of what the gateway said."""
+    return log.read_text()[-4_000:]
+
+
 def address(log: Path) -> str | None:
     """What the gateway says it serves, once it is ready."""
-    told = LISTENING.search(log.read_text())
-    if told is None:
+    said = LISTENING.search(log.read_text())
+    if said is None:
         return None
-    connection = http.client.HTTPConnection(told[2], timeout=5)
+    connection = http.client.HTTPConnection(said[2], timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError):
         connection.request("GET", "/readyz")
         if connection.getresponse().status == 200:
-            return told[1]
+            return said[1]
     return None
 
 
@@ -133,14 +143,14 @@ def running(folder: Path) -> Iterator[Running]:
                     break
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.02)
-                    pytest.fail(f"The gateway ended at its start:\n{log.read_text()}")
+                    pytest.fail(f"The gateway ended at its start:\n{told(log)}")
             else:
-                pytest.fail(f"The gateway is not ready after {START_SECONDS} s:\n{log.read_text()}")
+                pytest.fail(f"The gateway is not ready after {START_SECONDS} s:\n{told(log)}")
             yield Running(origin, configuration, key, narrow, poor)
         finally:
             process.terminate()
             ended = process.wait(STOP_SECONDS)
-    assert ended == 0, log.read_text()
+    assert ended == 0, told(log)
 
 
 @pytest.fixture(scope="session")
