@@ -17,6 +17,7 @@ from deeptoken.ledger.postings import (
     Refund,
     Refused,
     Rejected,
+    Settle,
     Settled,
     Statement,
 )
@@ -195,6 +196,17 @@ def test_a_cost_above_the_hold_is_charged_as_far_as_the_wallet_reaches(cost: int
     assert ledger.wallet == (100 - charged, 10)
 
 
+def test_a_call_is_never_charged_more_than_the_caller_was_told() -> None:
+    ledger = Ledger(100)
+    ledger.post(hold("a", 60))
+
+    answer = ledger.post(Settle("a", NanoUsd(50), "complete", most=NanoUsd(30)))
+
+    assert answer == Settled(NanoUsd(30), NanoUsd(20))
+    assert ledger.wallet == (70, 0)
+    ledger.commit()
+
+
 def test_the_second_settlement_gets_the_first_answer_and_changes_nothing_also_after_a_restart() -> None:
     ledger = Ledger(100)
     ledger.post(hold("a", 60))
@@ -250,10 +262,22 @@ def test_a_late_settlement_of_an_orphan_books_the_difference_once(
 
     first = ledger.post(settle("a", cost))
     ledger.restart() if restart else ledger.commit()
-    second = ledger.post(settle("a", cost))
+    second = [ledger.post(settle("a", again)) for again in (cost, 33 if cost != 20 else cost)]
 
-    assert first == second == answer
+    assert [first, *second] == [answer, answer, answer]
     assert ledger.wallet == (balance, 10)
+
+
+def test_a_late_settlement_charges_no_more_than_the_caller_was_told() -> None:
+    ledger = Ledger(100)
+    ledger.post(hold("a", 60))
+    ledger.post(Checkpoint("a", NanoUsd(20)))
+    ledger.post(Fence(1))
+
+    answer = ledger.post(Settle("a", NanoUsd(50), "complete", most=NanoUsd(30)))
+
+    assert answer == Settled(NanoUsd(30), NanoUsd(20))
+    ledger.commit()
 
 
 def test_a_late_settlement_first_takes_back_what_the_operator_lost() -> None:

@@ -291,8 +291,8 @@ class Told:
 
 @given(
     before=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=12),
-    then=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.booleans()), max_size=40),
-    kept=st.integers(1, 6),
+    then=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), st.booleans()), min_size=20, max_size=40),
+    kept=st.integers(1, 4),
 )
 @settings(max_examples=150, deadline=None)
 def test_a_window_has_what_happened_in_it_however_little_is_kept(

@@ -74,25 +74,25 @@ def play(history: list[Step], pauses: Pauses, *, order: str = "oldest_first", wa
 
 
 @given(history=histories, pauses=pauses)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_book_answers_as_the_model_does_and_its_rows_balance(history: list[Step], pauses: Pauses) -> None:
     play(history, pauses)
 
 
 @given(history=histories)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_lots_drain_in_order_and_none_after_its_expiry_but_for_an_older_hold(history: list[Step]) -> None:
     play(history, ["write"])
 
 
 @given(history=histories, pauses=pauses)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_the_same_is_true_when_the_soonest_expiry_drains_first(history: list[Step], pauses: Pauses) -> None:
     play(history, pauses, order="expiring_first")
 
 
 @given(history=histories, pauses=pauses)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_windows_and_ended_calls_are_the_same_whether_kept_or_read_again(
     history: list[Step], pauses: Pauses
 ) -> None:
