@@ -65,7 +65,7 @@ class Outlet:
     def _facts(self) -> Headers:
         trace = self._exchange.call.trace
         headers = self._exchange.common_headers()
-        if trace.label is not None:
+        if trace.label is not None and trace.answer is not None:
             headers.append((b"x-deeptoken-channel", trace.label.encode("latin-1", "replace")))
             headers.append((b"x-deeptoken-attempts", str(trace.attempts).encode()))
         if trace.limit is not None:
