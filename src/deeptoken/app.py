@@ -170,7 +170,7 @@ async def run(
         path = settings.database.path
         stale = asyncio.Event()
         writer = await stack.enter_async_context(
-            open_writer(path, changed=stale.set, timed=metrics.commit.observe)
+            open_writer(path, changed=stale.set, timed=metrics.committed)
         )
         running = Running(settings, read_settings, writer, log, stale)
         with Reader(path) as reader:

@@ -50,7 +50,7 @@ def test_a_dear_call_counts_the_prompt_and_grows_its_hold_while_it_streams() -> 
 
 def test_a_wallet_that_two_answers_empty_ends_one_of_them_within_its_hold() -> None:
     async def two_at_once() -> tuple[Scene, list[Heard]]:
-        paced = sim("sim", {"m/echo": "echo"}, options={"sim": {"pace": 20_000}})
+        paced = sim("sim", {"m/echo": "echo"}, options={"sim": {"delay": 0.05, "pace": 20_000}})
         scene = Scene("0.0175", channels=(paced,))
         return scene, await asyncio.gather(*(scene.ask(chat(WORDS, stream=True)) for _ in range(2)))
 

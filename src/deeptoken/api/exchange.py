@@ -11,7 +11,7 @@ from typing import Any
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
 from deeptoken.api.errors import Headers
-from deeptoken.errors import BadRequest, DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
+from deeptoken.errors import BadRequest, DeeptokenError, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
 
@@ -107,7 +107,6 @@ class Exchange:
 
         Raises:
             UnsupportedMedia, RequestTooLarge: told by its headers, before a byte of it is read.
-            RequestTimeout: too long without a byte.
         """
         headers = self.headers
         kind = headers.get(b"content-type")
@@ -135,11 +134,7 @@ class Exchange:
             message = await self._next()
 
     async def _next(self) -> MutableMapping[str, Any]:
-        try:
-            async with asyncio.timeout(self._server.body_idle_seconds):
-                message = await self._receive()
-        except TimeoutError:
-            raise RequestTimeout("The body did not arrive in time. Send it again.") from None
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise asyncio.CancelledError
         return message
@@ -158,7 +153,7 @@ class Exchange:
     async def fail(self, error: DeeptokenError) -> None:
         """An error instead of an answer."""
         body, headers = envelope.body(error), envelope.headers(error)
-        if not isinstance(error, RequestTooLarge | RequestTimeout | UnsupportedMedia):
+        if not isinstance(error, RequestTooLarge | UnsupportedMedia):
             await self.answer(error.status, body, headers)
             return
         # The rest of the body is not wanted and the connection ends. A client that still sends must be able

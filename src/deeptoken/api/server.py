@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn, and what ASGI cannot see of a connection.
 
-a head that is too large or too slow      431, 408
+a head that is too large                  431
+a head or a body that is too slow         408
 bytes that are not HTTP                   400, in the envelope
 too many connections                      503
 a client that goes away                   its call is cancelled, at once
@@ -71,7 +72,10 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.serving: asyncio.Task[Any] | None = None
         """The task that answers now, set by `api/v1.py`."""
+        self.refusal: DeeptokenError | None = None
+        """Why that task was stopped, where it was not the client who left."""
         self._in_head = False
+        self._in_body = False
         self._head_bytes = 0
         self._slow: asyncio.TimerHandle | None = None
         self._refused = False
@@ -94,7 +98,12 @@ class Connection(HttpToolsProtocol):
             return
         began_in_head = self._in_head
         super().data_received(data)
-        if not self._in_head or self._refused:
+        if self._refused:
+            return
+        if self._in_body:
+            self._punctual()
+            self._slow = self.loop.call_later(self.settings.body_idle_seconds, self._too_slow)
+        if not self._in_head:
             return
         # The head goes on past these bytes.
         self._head_bytes = self._head_bytes + len(data) if began_in_head else len(data)
@@ -110,6 +119,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._in_body = True
         self._head_bytes = 0
         self._punctual()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -125,6 +135,8 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_body = False
+        self._punctual()
         if not self._refused:
             super().on_message_complete()
 
@@ -133,8 +145,9 @@ class Connection(HttpToolsProtocol):
             BadRequest("This is not a valid HTTP/1.1 request. Check the client, and what stands between.")
         )
 
-    def _abandon(self) -> None:
+    def _abandon(self, error: DeeptokenError) -> None:
         """The request that is being answered turned out to be broken: whoever answers it is stopped."""
+        self.refusal = error
         self.cycle.disconnected = True
         self.cycle.message_event.set()
         if self.serving is not None:
@@ -142,8 +155,8 @@ class Connection(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._slow = None
-        if self._head_bytes:
-            self._refuse(RequestTimeout("The request's head did not arrive in time. Send it again."))
+        if self._head_bytes or self._in_body:
+            self._refuse(RequestTimeout("The request did not arrive in time. Send it again."))
         else:
             self.transport.close()
 
@@ -160,7 +173,7 @@ class Connection(HttpToolsProtocol):
                 # An answer is on its way; these bytes came behind it.
                 self.transport.close()
                 return
-            self._abandon()
+            self._abandon(error)
         body = envelope.body(error)
         id = ids.uuid7().encode()
         headers = [

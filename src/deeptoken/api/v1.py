@@ -29,6 +29,7 @@ from deeptoken.gateway import failure
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.refusal import Replay
 from deeptoken.gateway.serve import Gateway
+from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Cut
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Room
@@ -91,7 +92,10 @@ class V1:
             exchange.call.trace.status, exchange.call.trace.code = error.status, error.code
             await self._fail(exchange, error)
         except asyncio.CancelledError:
-            if not exchange.ended:
+            refusal = connection.refusal if connection is not None else None
+            if refusal is not None:
+                exchange.call.trace.status, exchange.call.trace.code = refusal.status, refusal.code
+            elif not exchange.ended:
                 exchange.call.trace.status, exchange.call.trace.code = 499, "client_closed_request"
         except Exception as error:
             self._log.unexpected(exchange.call.id, error)
@@ -195,10 +199,15 @@ class V1:
             if trace.answer is not None and trace.channel is not None:
                 causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
             self._metrics.attempts(causes)
-            if bill is not None and bill.cost > bill.charged:
-                lost = credits(NanoUsd(bill.cost - bill.charged))
-                self._metrics.lost(trace.outcome or "", float(lost))
-                self._log.event("operator_loss", "warning", id=call.id, wallet=record.wallet, credits=lost)
+            if bill is not None:
+                self._bill(call, bill)
+
+    def _bill(self, call: Inbound, bill: Bill) -> None:
+        trace, lost = call.trace, bill.cost - bill.charged
+        self._metrics.charged(trace.metrics_model, bill.charged)
+        if lost > 0:
+            self._metrics.lost(trace.outcome or "", lost)
+            self._log.event("operator_loss", "warning", id=call.id, credits=credits(NanoUsd(lost)))
 
     # What a key may see.
 

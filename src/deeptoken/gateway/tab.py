@@ -268,8 +268,9 @@ class Tab:
             self._hold_is(answer.amount, self._affordable(answer.amount))
             if self._bound != "max_cost_usd":
                 self._bound = answer.room.bound
-        if self._covered > before or counted < self._edge:
-            self._ask_at = max(self._ask_at, counted + 1)
+        if counted < self._edge:
+            # Where it grew by little or nothing, the next look is half way to the edge, the last one there.
+            self._ask_at = max(self._ask_at, (counted + self._edge + 1) // 2)
             return True
         self.dry = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd"}.get(
             self._bound, "budget_exceeded"

@@ -6,6 +6,7 @@ import sys
 import threading
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import BinaryIO
 
 import msgspec
@@ -18,10 +19,15 @@ LINES_MAX = 50_000
 FLUSH_S = 0.05
 
 
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 def timestamp() -> str:
     """Now, UTC, with milliseconds: ``2026-11-23T08:00:00.000Z``."""
-    us = clock.wall_us()
-    return f"{datetime.fromtimestamp(us // 1_000_000, UTC):%Y-%m-%dT%H:%M:%S}.{us // 1_000 % 1_000:03d}Z"
+    ms = clock.wall_us() // 1_000
+    return f"{_second(ms // 1_000)}.{ms % 1_000:03d}Z"
 
 
 class Log:

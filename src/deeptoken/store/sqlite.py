@@ -16,7 +16,7 @@ from deeptoken.errors import DeeptokenError
 
 OLDEST_SQLITE = 3_051_003
 BUSY_MS = 5_000
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 16 * 1024
 CHECKPOINT_PAGES = 4_000
 BACKUP_PAGES = 256
 """How much of a backup is copied at once; a reader or the writer waits that long at most."""

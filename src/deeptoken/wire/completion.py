@@ -8,10 +8,10 @@ Source: platform.openai.com/docs/api-reference/chat/object and openai-python's t
     Assembler      chunks -> a whole answer
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from deeptoken.wire.choice import FIELDS, NO_ARGUMENTS, encode
 from deeptoken.wire.usage import Usage
@@ -26,6 +26,42 @@ HEAD = ("id", "object", "created", "model", "service_tier", "system_fingerprint"
 
 _JSON = msgspec.json.Decoder()
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
+Elsewhere = Raw | UnsetType
+
+
+class Inputs(msgspec.Struct, frozen=True, gc=False):
+    cached_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    audio_tokens: Count = 0
+
+
+class Outputs(msgspec.Struct, frozen=True, gc=False):
+    reasoning_tokens: Count = 0
+    audio_tokens: Count = 0
+
+
+class Plain(msgspec.Struct, frozen=True, gc=False):
+    """A usage as OpenAI itself tells it: read in a fraction of the time that any other takes."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
+    prompt_tokens_details: Inputs = Inputs()
+    completion_tokens_details: Outputs = Outputs()
+    prompt_cache_hit_tokens: Elsewhere = UNSET
+    cached_tokens: Elsewhere = UNSET
+    num_cached_tokens: Elsewhere = UNSET
+    cost: Elsewhere = UNSET
+    cost_details: Elsewhere = UNSET
+    cost_in_usd_ticks: Elsewhere = UNSET
+    is_byok: Elsewhere = UNSET
+
+
+_PLAIN = msgspec.json.Decoder(Plain)
+OTHERS = Plain.__struct_fields__[5:]
+"""Where other hosts tell it, or more than is wanted."""
+
 
 def read_usage(raw: Raw, *, reasoning_outside: bool = False) -> tuple[Usage | None, Raw | None]:
     """What a provider counted, split into disjoint classes, and the same in OpenAI's shape.
@@ -33,6 +69,9 @@ def read_usage(raw: Raw, *, reasoning_outside: bool = False) -> tuple[Usage | No
     None: it did not tell, or told nonsense. `reasoning_outside`: this host counts reasoning beside
     `completion_tokens`, not in them (where its total tells otherwise, the total is right).
     """
+    usage = _plain(raw)
+    if usage is not None:
+        return usage, raw
     told = _JSON.decode(raw)
     if not isinstance(told, dict):
         return None, None
@@ -55,6 +94,31 @@ def read_usage(raw: Raw, *, reasoning_outside: bool = False) -> tuple[Usage | No
         }
         raw = Raw(encode({**told, **counts}))
     return _split(prompt, completion, reasoning, told), raw
+
+
+def _plain(raw: Raw) -> Usage | None:
+    """A usage that is told as OpenAI tells it and adds up; None: it has to be read with care."""
+    try:
+        told = _PLAIN.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    inputs, outputs = told.prompt_tokens_details, told.completion_tokens_details
+    prompt = told.prompt_tokens - inputs.cached_tokens - inputs.cache_write_tokens - inputs.audio_tokens
+    completion = told.completion_tokens - outputs.reasoning_tokens - outputs.audio_tokens
+    adds_up = told.total_tokens == told.prompt_tokens + told.completion_tokens
+    if not adds_up or prompt < 0 or completion < 0:
+        return None
+    if any(getattr(told, name) is not UNSET for name in OTHERS):
+        return None
+    return Usage(
+        prompt=prompt,
+        cached=inputs.cached_tokens,
+        cache_write=inputs.cache_write_tokens,
+        prompt_audio=inputs.audio_tokens,
+        completion=completion,
+        reasoning=outputs.reasoning_tokens,
+        completion_audio=outputs.audio_tokens,
+    )
 
 
 def _split(prompt: int, completion: int, reasoning: int, told: dict[str, Any]) -> Usage:
