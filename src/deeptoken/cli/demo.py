@@ -11,7 +11,6 @@ import msgspec
 
 from deeptoken import config, ids
 from deeptoken.catalog.model import Channel
-from deeptoken.cli.options import mistakes
 from deeptoken.cli.serve import serve
 from deeptoken.providers.registry import BASE_URLS, KEY_VARIABLES
 from deeptoken.settings import Settings
@@ -48,19 +47,18 @@ FIRST_CHOICES = (("openai", "gpt-4o-mini"), ("anthropic", "claude-haiku-4-5"), (
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, show_default=True)
 def command(host: str | None, port: int | None, folder: Path) -> None:
     """Run the gateway with a demo key that has credits and the built-in provider `sim`."""
-    with mistakes():
-        file, secret = prepare(folder)
-        environ = config.environment()
+    file, secret = prepare(folder)
+    environ = config.environment()
 
-        def read() -> Settings:
-            settings = config.load(file, environ, providers=BASE_URLS)
-            found = config.from_environment(environ, KEY_VARIABLES)
-            return msgspec.structs.replace(settings, channels=(*settings.channels, *found))
+    def read() -> Settings:
+        settings = config.load(file, environ, providers=BASE_URLS)
+        found = config.from_environment(environ, KEY_VARIABLES)
+        return msgspec.structs.replace(settings, channels=(*settings.channels, *found))
 
-        def listening(address: str) -> None:
-            click.echo(greeting(address, secret, read().channels))
+    def listening(address: str) -> None:
+        click.echo(greeting(address, secret, read().channels))
 
-        serve(read, host=host, port=port, listening=listening)
+    serve(read, host=host, port=port, listening=listening)
 
 
 def prepare(folder: Path) -> tuple[Path, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from deeptoken.cli.options import load, mistakes, with_config
+from deeptoken.cli.options import load, with_config
 from deeptoken.settings import ConfigError, Settings
 
 
@@ -18,18 +18,17 @@ from deeptoken.settings import ConfigError, Settings
 @click.option("--check", is_flag=True, help="Only check the configuration.")
 def command(file: Path | None, host: str | None, port: int | None, workers: int | None, check: bool) -> None:
     """Run the gateway until SIGTERM. SIGHUP reads the configuration again."""
-    with mistakes():
-        if check:
-            click.echo(f"{load(file).file or 'The environment'}: the configuration is right.")
-            return
-        if workers is not None and workers > 1:
-            raise ConfigError("--workers: this version runs one worker")
-        serve(
-            lambda: load(file),
-            host=host,
-            port=port,
-            listening=lambda address: click.echo(f"DeepToken serves {address}"),
-        )
+    if check:
+        click.echo(f"{load(file).file or 'The environment'}: the configuration is right.")
+        return
+    if workers is not None and workers > 1:
+        raise ConfigError("--workers: this version runs one worker")
+    serve(
+        lambda: load(file),
+        host=host,
+        port=port,
+        listening=lambda address: click.echo(f"DeepToken serves {address}"),
+    )
 
 
 def serve(

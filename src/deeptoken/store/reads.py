@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from deeptoken.catalog.entry import Entry
 from deeptoken.ledger.changes import LotRow
-from deeptoken.store.queries import money, people
+from deeptoken.store.queries import load, money, people
 from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
 from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
 from deeptoken.store.sqlite import open_reader_connection
@@ -77,6 +77,11 @@ class Reader:
     def price_history(self) -> list[PriceVersion]:
         """Every version of every price, as they were added."""
         return people.all_prices(self._connection)
+
+    def latest_us(self) -> int:
+        """The ledger's time of the last thing that was written; 0 in a new database."""
+        committed_us = self._connection.execute(load.HEAD).fetchone()
+        return max(committed_us[1] if committed_us else 0, self._connection.execute(load.LATEST_TIME).get)
 
 
 async def read(path: Path, ask: Callable[[Reader], Found]) -> Found:

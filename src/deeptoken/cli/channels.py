@@ -1,0 +1,253 @@
+"""`deeptoken channels`: the providers that calls go to. Credentials are stored sealed and never shown."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from deeptoken import config, ids
+from deeptoken.catalog.model import Channel
+from deeptoken.cli.books import reader, write
+from deeptoken.cli.channel_settings import (
+    changed_channel,
+    credential,
+    new_channel,
+    raw_settings,
+    with_settings,
+)
+from deeptoken.cli.names import find_channel
+from deeptoken.cli.options import Mistake, load, say, whose_file, with_config, with_json
+from deeptoken.cli.output import print_facts, print_json, print_table, time
+from deeptoken.installation import stored
+from deeptoken.settings import Settings
+from deeptoken.store.queries.people import StoredChannel
+from deeptoken.store.queries.statements import add_channel, remove_channel, set_channel
+from deeptoken.store.secrets import load_secrets
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A channel with where it lives; `row` is None for one of the configuration file."""
+
+    channel: Channel
+    has_key: bool
+    row: StoredChannel | None = None
+
+
+@click.group()
+def command() -> None:
+    """Channels. One that the configuration file declares is changed there."""
+
+
+@command.command("list")
+@with_config
+@with_json
+def list_channels(file: Path | None, as_json: bool) -> None:
+    """All channels, the highest priority first."""
+    settings = load(file)
+    channels = sorted(every(settings), key=lambda one: (-one.channel.priority, one.channel.name))
+    if as_json:
+        for one in channels:
+            print_json(as_row(one))
+        return
+    print_table(
+        [
+            {
+                "name": one.channel.name,
+                "provider": one.channel.provider,
+                "state": state(one.channel),
+                "priority": str(one.channel.priority),
+                "weight": str(one.channel.weight),
+                "groups": ", ".join(one.channel.groups),
+                "models": models_text(one.channel),
+                "declared in": _source(one),
+            }
+            for one in channels
+        ],
+        right=("priority", "weight"),
+        empty="There are no channels. `deeptoken channels create NAME --provider PROVIDER` makes one.",
+    )
+
+
+@command.command("show")
+@click.argument("name")
+@with_config
+@with_json
+def show_channel(name: str, file: Path | None, as_json: bool) -> None:
+    """One channel; of its credential, whether it has one."""
+    settings = load(file)
+    channels = {one.channel.name: one for one in every(settings)}
+    one = channels.get(name)
+    if one is None:
+        row = find_channel([], name, channels)
+        one = _listed(row)
+    _print(one, as_json)
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--provider", required=True, help="openai, anthropic, groq, vllm, sim, ...")
+@with_settings
+@click.option("--disabled", is_flag=True, help="Make it, and do not use it yet.")
+@with_config
+@with_json
+def create_channel(
+    name: str, provider: str, disabled: bool, file: Path | None, as_json: bool, **told: Any
+) -> None:
+    """Make a channel. Its credential comes from a variable, a file, or is asked for."""
+    settings = load(file)
+    _not_of_file(settings, name)
+    channel = new_channel(settings, name, provider, raw_settings(told))
+    with reader(settings) as books:
+        if any(known.name == name for known in books.channels()):
+            raise Mistake(f"There is a channel {name} already; `deeptoken channels edit {name}` changes it.")
+    secret = credential(told, config.environment(), provider, ask=True)
+    channel = msgspec.structs.replace(channel, secret=secret or "", enabled=not disabled)
+    row = stored(channel, load_secrets(settings.database.path), id=ids.new_id("channel"))
+    write(settings, add_channel(row))
+    _print(_listed(row), as_json)
+
+
+@command.command("edit")
+@click.argument("name")
+@with_settings
+@with_config
+@with_json
+def edit_channel(name: str, file: Path | None, as_json: bool, **told: Any) -> None:
+    """Change a channel. What no option names stays, the credential too."""
+    settings = load(file)
+    row = _find(settings, name)
+    raw = raw_settings(told)
+    secret = credential(told, config.environment(), row.settings["provider"], ask=False)
+    if not raw and secret is None:
+        raise Mistake("Say what to change; `deeptoken channels edit --help` lists what can be.")
+    channel = changed_channel(settings, _listed(row).channel, raw)
+    wanted = stored(
+        msgspec.structs.replace(channel, secret=secret or ""), load_secrets(settings.database.path), id=row.id
+    )
+    if secret is None:
+        wanted = msgspec.structs.replace(wanted, secret=row.secret)
+    write(settings, set_channel(wanted))
+    _print(_listed(wanted), as_json)
+
+
+@command.command("enable")
+@click.argument("name")
+@with_config
+def enable(name: str, file: Path | None) -> None:
+    """Use a channel again."""
+    _switch(name, file, on=True)
+
+
+@command.command("disable")
+@click.argument("name")
+@with_config
+def disable(name: str, file: Path | None) -> None:
+    """Send no call to a channel any more. Those under way go on."""
+    _switch(name, file, on=False)
+
+
+@command.command("delete")
+@click.argument("name")
+@with_config
+def delete(name: str, file: Path | None) -> None:
+    """Delete a channel with its credential. Its usage stays."""
+    settings = load(file)
+    row = _find(settings, name)
+    write(settings, remove_channel(row.id))
+    click.echo(f"The channel {row.name} is deleted.")
+
+
+def every(settings: Settings) -> list[Listed]:
+    """The file's channels, and those of the database that it does not name."""
+    owned = {channel.name for channel in settings.channels}
+    with reader(settings) as books:
+        rows = [row for row in books.channels() if row.name not in owned]
+    declared = [Listed(channel, has_key=bool(channel.secret)) for channel in settings.channels]
+    return [*declared, *map(_listed, rows)]
+
+
+def state(channel: Channel) -> str:
+    return "enabled" if channel.enabled else "disabled"
+
+
+def models_text(channel: Channel) -> str:
+    """``gpt-4o, fast=gpt-4o-mini``; without models, what the price book knows."""
+    pairs = (ours if ours == theirs else f"{ours}={theirs}" for ours, theirs in channel.models.items())
+    return ", ".join(pairs) or "all in the price book"
+
+
+def as_row(one: Listed) -> dict[str, Any]:
+    """A channel as JSON, without its credential."""
+    settings = msgspec.to_builtins(msgspec.structs.replace(one.channel, secret=""))
+    del settings["secret"]
+    row = one.row
+    return {
+        "id": row.id if row else None,
+        **settings,
+        "has_api_key": one.has_key,
+        "source": "database" if row else "file",
+        "created_us": row.created_us if row else None,
+    }
+
+
+def _listed(row: StoredChannel) -> Listed:
+    channel = msgspec.convert({**row.settings, "enabled": row.enabled}, Channel)
+    return Listed(channel, has_key=row.secret is not None, row=row)
+
+
+def _find(settings: Settings, name: str) -> StoredChannel:
+    """A channel that the command line may change."""
+    _not_of_file(settings, name)
+    with reader(settings) as books:
+        return find_channel(books.channels(), name, ())
+
+
+def _not_of_file(settings: Settings, name: str) -> None:
+    if any(channel.name == name for channel in settings.channels):
+        raise Mistake(
+            f"{whose_file(settings)} declares the channel {name}: change it there, then send SIGHUP."
+        )
+
+
+def _switch(name: str, file: Path | None, *, on: bool) -> None:
+    settings = load(file)
+    row = _find(settings, name)
+    told = "enabled" if on else "disabled"
+    if row.enabled == on:
+        say(f"The channel {row.name} is {told} already: nothing was changed.")
+        return
+    write(settings, set_channel(msgspec.structs.replace(row, enabled=on)))
+    click.echo(f"The channel {row.name} is {told}.")
+
+
+def _print(one: Listed, as_json: bool) -> None:
+    if as_json:
+        print_json(as_row(one))
+        return
+    channel = one.channel
+    limits = msgspec.to_builtins(channel.timeout)
+    print_facts(
+        {
+            "name": channel.name,
+            "id": one.row.id if one.row else None,
+            "provider": channel.provider,
+            "label": channel.label,
+            "base URL": channel.base_url,
+            "credential": "yes" if one.has_key else "none",
+            "state": state(channel),
+            "models": models_text(channel),
+            "priority": str(channel.priority),
+            "weight": str(channel.weight),
+            "groups": ", ".join(channel.groups),
+            "timeouts": ", ".join(f"{name} {seconds:g} s" for name, seconds in limits.items()),
+            "calls at once": str(channel.max_concurrency or ""),
+            "options": ", ".join(f"{name} {value}" for name, value in channel.options.items()),
+            "declared in": _source(one),
+            "created": time(one.row.created_us) if one.row else None,
+        }
+    )
+
+
+def _source(one: Listed) -> str:
+    return "" if one.row else "file"

@@ -1,0 +1,70 @@
+"""From what people call a thing to the thing: ``user:ops``, a key's name or id, a channel's name."""
+
+from collections.abc import Collection, Sequence
+
+from deeptoken.cli.options import Mistake
+from deeptoken.config_fields import nearest, quote
+from deeptoken.store.queries.money import Wallet
+from deeptoken.store.queries.people import Key, StoredChannel, User
+from deeptoken.store.reads import Reader
+
+USER = "user:"
+
+
+def find_user(reader: Reader, name: str) -> User:
+    """By name, with ``user:`` before it or not, or by id."""
+    if name.startswith("org:"):
+        raise Mistake("This version has no organizations: name a user, such as user:ops.")
+    bare = name.removeprefix(USER)
+    users = {user.name: user for user in reader.users()}
+    found = users.get(bare) or next((user for user in users.values() if user.id == bare), None)
+    if found is None:
+        raise unknown("user", bare, users, "`deeptoken users create` makes one")
+    return found
+
+
+def find_wallet(reader: Reader, name: str) -> Wallet:
+    """The wallet of a user."""
+    user = find_user(reader, name)
+    wallet = reader.wallet(user.id)
+    if wallet is None:
+        raise Mistake(
+            f"{USER}{user.name} has no wallet; `deeptoken wallets grant {USER}{user.name}` opens it."
+        )
+    return wallet
+
+
+def find_key(reader: Reader, name: str) -> Key:
+    """By id, by name, or by ``owner/name`` where several owners have a key of that name."""
+    keys = reader.keys()
+    owners = owner_names(reader)
+    named = [key for key in keys if name in (key.id, key.name)]
+    if not named:
+        owner, _, rest = name.removeprefix(USER).partition("/")
+        named = [key for key in keys if key.name == rest and owners.get(key.owner) == USER + owner]
+    if not named:
+        raise unknown("key", name, {key.name for key in keys}, "`deeptoken keys create` makes one")
+    if len(named) > 1:
+        choices = ", ".join(f"{owners.get(key.owner, key.owner).removeprefix(USER)}/{name}" for key in named)
+        raise Mistake(f"Several owners have a key {quote(name)}: say which, {choices}.")
+    return named[0]
+
+
+def owner_names(reader: Reader) -> dict[str, str]:
+    """Every owner's id, and what people call it."""
+    return {user.id: USER + user.name for user in reader.users()}
+
+
+def find_channel(channels: Sequence[StoredChannel], name: str, others: Collection[str]) -> StoredChannel:
+    """A channel of the database; `others` are the names in the configuration file."""
+    for channel in channels:
+        if name in (channel.name, channel.id):
+            return channel
+    known = [*(channel.name for channel in channels), *others]
+    raise unknown("channel", name, known, "`deeptoken channels create` makes one")
+
+
+def unknown(what: str, name: str, known: Collection[str], cure: str) -> Mistake:
+    """There is none of that name; which was meant, or how to make one."""
+    hint = nearest(name, known) if known else ""
+    return Mistake(f"There is no {what} {quote(name)}{hint if 'mean' in hint else f'; {cure}.'}")

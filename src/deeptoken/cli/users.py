@@ -1,0 +1,225 @@
+"""`deeptoken users`: who owns keys and wallets."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from deeptoken import clock, ids
+from deeptoken.cli.books import reader, write
+from deeptoken.cli.names import USER, find_user
+from deeptoken.cli.options import Mistake, dollars, load, say, whose_file, with_config, with_json
+from deeptoken.cli.output import print_facts, print_json, print_table, time, yes
+from deeptoken.config_fields import Wrong, one_of
+from deeptoken.config_sections import user_fields
+from deeptoken.installation import new_user
+from deeptoken.ledger.postings import Grant, OpenWallet, Posting
+from deeptoken.money import NanoUsd, credits_json, show
+from deeptoken.settings import Settings
+from deeptoken.store.queries.people import User
+from deeptoken.store.queries.statements import add_user, set_user, suspend_user
+from deeptoken.store.reads import Reader
+
+NOTHING = NanoUsd(0)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A user with what belongs to it: the names of its keys that are not revoked, and its balance."""
+
+    user: User
+    keys: list[str]
+    balance: NanoUsd
+
+
+@click.group()
+def command() -> None:
+    """Users. One that the configuration file declares is changed there."""
+
+
+@command.command("list")
+@with_config
+@with_json
+def list_users(file: Path | None, as_json: bool) -> None:
+    """All users, by name."""
+    with reader(load(file)) as books:
+        rows = [_seen(books, user) for user in books.users()]
+    if as_json:
+        for row in rows:
+            print_json(as_row(row))
+        return
+    print_table(
+        [
+            {
+                "name": row.user.name,
+                "tier": row.user.tier or "default",
+                "operator": yes(row.user.operator),
+                "state": state(row.user),
+                "keys": str(len(row.keys)),
+                "balance": show(row.balance),
+                "declared in": _source(row.user),
+            }
+            for row in rows
+        ],
+        right=("keys", "balance"),
+        empty="There are no users. `deeptoken users create NAME` makes one.",
+    )
+
+
+@command.command("show")
+@click.argument("name")
+@with_config
+@with_json
+def show_user(name: str, file: Path | None, as_json: bool) -> None:
+    """One user."""
+    settings = load(file)
+    with reader(settings) as books:
+        user = find_user(books, name)
+        _print(books, user, as_json)
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--tier", help="A group of the configuration; `default` without.")
+@click.option("--operator", is_flag=True, help="May manage the gateway.")
+@click.option("--grant", type=dollars, metavar="USD", help="Credits to begin with.")
+@with_config
+@with_json
+def create_user(
+    name: str, tier: str | None, operator: bool, grant: NanoUsd | None, file: Path | None, as_json: bool
+) -> None:
+    """Make a user and its wallet. NAME is a name or an e-mail address, and never changes."""
+    settings = load(file)
+    if any(user.name == name for user in settings.users):
+        raise Mistake(f"{whose_file(settings)} declares {name} already: `deeptoken serve` makes it.")
+    try:
+        user_fields(())["name"].read(name, ())
+    except Wrong as wrong:
+        raise Mistake(f"{wrong.message[0].upper()}{wrong.message[1:]}.") from None
+    user = new_user(name, tier=_tier(settings, tier), operator=operator)
+    postings: list[Posting] = [add_user(user), OpenWallet(wallet=user.id)]
+    with reader(settings) as books:
+        if any(known.name == name for known in books.users()):
+            raise Mistake(f"There is a user {name} already.")
+        if grant is not None:
+            lot = ids.new_id("lot")
+            postings.append(Grant(wallet=user.id, lot=lot, amount=grant, source="grant", ref=f"cli:{lot}"))
+        write(settings, *postings)
+        _print(books, user, as_json)
+
+
+@command.command("edit")
+@click.argument("name")
+@click.option("--tier", help="A group of the configuration.")
+@click.option("--operator/--no-operator", default=None, help="Whether it may manage the gateway.")
+@with_config
+@with_json
+def edit_user(name: str, tier: str | None, operator: bool | None, file: Path | None, as_json: bool) -> None:
+    """Change a user's tier, or whether it is an operator."""
+    settings = load(file)
+    if tier is None and operator is None:
+        raise Mistake("Say what to change: --tier, --operator or --no-operator.")
+    with reader(settings) as books:
+        user = find_user(books, name)
+        if user.from_file or any(declared.name == user.name for declared in settings.users):
+            raise Mistake(
+                f"{whose_file(settings)} declares the user {user.name}: change it there, then send SIGHUP."
+            )
+        wanted = msgspec.structs.replace(
+            user,
+            tier=user.tier if tier is None else _tier(settings, tier),
+            operator=user.operator if operator is None else operator,
+        )
+        if not write(settings, set_user(wanted)):
+            say("That is so already: nothing was changed.")
+        _print(books, wanted, as_json)
+
+
+@command.command("suspend")
+@click.argument("name")
+@with_config
+def suspend(name: str, file: Path | None) -> None:
+    """Refuse every call of a user's keys, until `resume`. Also one that the file declares."""
+    _suspend(name, file, clock.wall_us())
+
+
+@command.command("resume")
+@click.argument("name")
+@with_config
+def resume(name: str, file: Path | None) -> None:
+    """Let a suspended user call again."""
+    _suspend(name, file, None)
+
+
+def _suspend(name: str, file: Path | None, at_us: int | None) -> None:
+    settings = load(file)
+    with reader(settings) as books:
+        user = find_user(books, name)
+    if (user.suspended_us is None) == (at_us is None):
+        say(f"{user.name} is {state(user)} already: nothing was changed.")
+        return
+    write(settings, suspend_user(user.id, at_us))
+    click.echo(f"{user.name} is {'active' if at_us is None else 'suspended'}.")
+
+
+def state(user: User) -> str:
+    return "active" if user.suspended_us is None else "suspended"
+
+
+def as_row(seen: Seen) -> dict[str, Any]:
+    """A user as JSON."""
+    user = seen.user
+    return {
+        "id": user.id,
+        "name": user.name,
+        "tier": user.tier or "default",
+        "operator": user.operator,
+        "state": state(user),
+        "keys": len(seen.keys),
+        "balance": credits_json(seen.balance),
+        "source": _source(user) or "database",
+        "created_us": user.created_us,
+        "suspended_us": user.suspended_us,
+    }
+
+
+def _seen(books: Reader, user: User) -> Seen:
+    rows, wallet = books.keys(), books.wallet(user.id)
+    keys = [key.name for key in rows if key.owner == user.id and key.revoked_us is None]
+    return Seen(user, keys, wallet.balance if wallet else NOTHING)
+
+
+def _print(books: Reader, user: User, as_json: bool) -> None:
+    seen = _seen(books, user)
+    if as_json:
+        print_json(as_row(seen))
+        return
+    print_facts(
+        {
+            "name": user.name,
+            "id": user.id,
+            "tier": user.tier or "default",
+            "operator": yes(user.operator),
+            "state": state(user),
+            "suspended": time(user.suspended_us),
+            "wallet": USER + user.name,
+            "balance": show(seen.balance),
+            "keys": ", ".join(seen.keys),
+            "declared in": _source(user),
+            "created": time(user.created_us),
+        }
+    )
+
+
+def _tier(settings: Settings, tier: str | None) -> str | None:
+    """The name of a group; `default` is what everybody is in."""
+    if tier is None or tier == "default":
+        return None
+    try:
+        return one_of([group.name for group in settings.groups], "tier")(tier, ())
+    except Wrong as wrong:
+        raise Mistake(f"--tier: {wrong.message}") from None
+
+
+def _source(user: User) -> str:
+    return "file" if user.from_file else ""

@@ -1,0 +1,255 @@
+"""`deeptoken init`, `migrate`, `backup`, `verify` and `doctor`."""
+
+import contextlib
+import json
+import sqlite3  # noqa: TID251
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_scene import CONFIGURATION, Installation, call, install
+
+from deeptoken import clock, ids
+from deeptoken.store.secrets import key_file
+from deeptoken.store.sqlite import locked
+from deeptoken.store.verify import Finding
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Installation:
+    return install(tmp_path)
+
+
+def change(path: Path, sql: str) -> None:
+    """What no program of ours does: write to the database past the ledger."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
+
+
+def bare(folder: Path, configuration: str = "") -> Installation:
+    """A configuration alone."""
+    made = Installation(folder)
+    made.file.write_text(configuration)
+    return made
+
+
+# init
+
+
+def test_init_makes_database_secrets_key_and_an_operator_with_a_key(tmp_path: Path) -> None:
+    place = bare(tmp_path, CONFIGURATION.format(digest=ids.digest("x").hex()).replace("operator = true", ""))
+
+    secret = place.done("init", "--operator", "boss").strip()
+
+    assert place.row("users", "show", "boss")["operator"] is True
+    key = next(key for key in place.all_keys() if key.sha256 == ids.digest(secret))
+    assert place.row("keys", "show", key.id)["owner"] == "user:boss"
+    assert key_file(place.database).stat().st_mode & 0o777 == 0o600
+    assert place.row("wallets", "show", "ops")["balance"] == 100_000_000
+    assert place.row("models", "show", "sim/text")["id"] == "sim/text"
+
+
+def test_a_second_init_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    place = bare(tmp_path)
+    place.done("init", "--operator", "boss")
+    before = (place.rows("users", "list"), place.rows("keys", "list"), key_file(place.database).read_bytes())
+
+    result = place.run("init", "--operator", "boss")
+
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "nothing was changed" in result.stderr
+    assert before == (
+        place.rows("users", "list"),
+        place.rows("keys", "list"),
+        key_file(place.database).read_bytes(),
+    )
+
+
+def test_init_says_what_it_cannot_do(tmp_path: Path) -> None:
+    place = bare(tmp_path, '[[users]]\nname = "ann"\n')
+    nowhere = bare(tmp_path, '[database]\nurl = "sqlite:///no/where.db"\n')
+
+    assert "There is no folder" in nowhere.refusal("init")
+    bare(tmp_path, '[[users]]\nname = "ann"\n')
+    assert "no spaces and no colon" in place.refusal("init", "--operator", "a b")
+    place.done("init")
+    assert "deeptoken users edit ann --operator" in place.refusal("init", "--operator", "ann")
+
+
+# migrate
+
+
+def test_migrate_says_that_a_schema_is_current(place: Installation) -> None:
+    assert "is up to date" in place.done("migrate")
+    assert "is up to date" in place.done("migrate", "--check")
+
+
+def test_migrate_applies_what_is_missing(tmp_path: Path) -> None:
+    place = bare(tmp_path)
+    place.database.touch()
+
+    checked = place.run("migrate", "--check")
+    applied = place.done("migrate")
+
+    assert checked.exit_code == 1
+    assert "0001 people" in checked.stdout
+    assert "Applied 0001 people." in applied
+    assert "is up to date" in place.done("migrate", "--check")
+
+
+def test_migrate_leaves_alone_what_is_not_ours_or_not_there(tmp_path: Path) -> None:
+    place = bare(tmp_path)
+
+    assert "There is no database" in place.refusal("migrate", code=1)
+    change(place.database, "create table mine (id integer)")
+    assert "is not a database of deeptoken's" in place.refusal("migrate", code=1)
+
+
+# backup
+
+
+def test_a_backup_is_a_database_of_its_own(place: Installation) -> None:
+    target = place.folder / "copies" / "deeptoken.db"
+    target.parent.mkdir()
+
+    told = place.run("backup", str(target))
+
+    copy = bare(target.parent, place.file.read_text())
+    assert copy.rows("users", "list") == place.rows("users", "list")
+    assert str(key_file(place.database)) in told.stderr
+    assert [
+        path.name for path in target.parent.iterdir() if ".part" in path.name or ".new" in path.name
+    ] == []
+
+
+def test_a_backup_replaces_a_file_only_with_force(place: Installation) -> None:
+    target = place.folder / "copy.db"
+    target.write_text("mine")
+
+    line = place.refusal("backup", str(target))
+    kept = target.read_text()
+    place.done("backup", str(target), "--force")
+
+    assert "--force" in line
+    assert kept == "mine"
+    assert target.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_a_backup_never_replaces_the_database_itself(place: Installation) -> None:
+    assert "is the database itself" in place.refusal("backup", str(place.database), "--force")
+    assert "There is no folder" in place.refusal("backup", str(place.folder / "no" / "copy.db"))
+    assert place.rows("users", "list")
+
+
+# verify
+
+
+def test_verify_prints_each_invariant_and_ends_well(place: Installation) -> None:
+    call(place)
+
+    rows = place.rows("verify")
+
+    assert {"I1", "I2", "I11", "bills"} <= {row["name"] for row in rows}
+    assert all(row["ok"] and not row["problems"] for row in rows)
+    assert len(place.done("verify").splitlines()) == len(rows)
+
+
+def test_verify_names_what_was_changed_and_exits_with_1(place: Installation) -> None:
+    call(place)
+    change(place.database, "update wallet set balance = balance + 1 where balance > 0")
+
+    result = place.run("verify")
+
+    assert result.exit_code == 1
+    failed = [line for line in result.stdout.splitlines() if line.startswith("failed")]
+    assert any("I1 " in line for line in failed)
+    assert "usr_" in result.stdout
+    assert "I1" in result.stderr
+    assert set(Finding.__struct_fields__) < set(
+        json.loads(place.run("verify", "--json").stdout.splitlines()[0])
+    )
+
+
+def test_verify_needs_a_database(tmp_path: Path) -> None:
+    assert "deeptoken init" in bare(tmp_path).refusal("verify", code=1)
+
+
+# doctor
+
+
+def test_doctor_finds_a_sound_installation_sound(place: Installation) -> None:
+    rows = {row["name"]: row for row in place.rows("doctor")}
+
+    assert {"configuration", "database", "writer", "clock", "channel sim", "open files", "disk"} <= set(rows)
+    assert {row["status"] for row in rows.values()} <= {"ok", "warning"}
+    assert len(place.done("doctor").splitlines()) == len(rows)
+
+
+def wrong_configuration(place: Installation) -> None:
+    place.file.write_text("[server]\nprot = 1\n")
+
+
+def no_database(place: Installation) -> None:
+    place.database.unlink()
+
+
+def clock_behind(place: Installation) -> None:
+    later_us = clock.wall_us() + 3_600_000_000
+    change(place.database, f"update replica set started_us = {later_us}")
+
+
+def no_channel(place: Installation) -> None:
+    place.file.write_text("")
+
+
+def unreachable(place: Installation) -> None:
+    place.done("channels", "create", "far", "--provider", "vllm", "--base-url", "http://127.0.0.1:1/v1")
+
+
+def key_lost(place: Installation) -> None:
+    words = ["channels", "create", "sealed", "--provider", "vllm", "--base-url", "http://127.0.0.1:1/v1"]
+    place.done(*words, "--api-key-env", "UP", env={"UP": "sk-1"})
+    key_file(place.database).unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "why"),
+    [
+        (wrong_configuration, "configuration", 'did you mean "port"?'),
+        (no_database, "database", "There is no database"),
+        (clock_behind, "clock", "set this machine's clock"),
+        (no_channel, "models", "no channel is enabled"),
+        (unreachable, "channel far", "does not answer"),
+        (key_lost, "secrets key", "is missing"),
+    ],
+)
+def test_doctor_names_what_is_wrong_and_exits_with_1(
+    place: Installation, spoil: Callable[[Installation], None], check: str, why: str
+) -> None:
+    spoil(place)
+
+    result = place.run("doctor", "--json")
+
+    rows = {row["name"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert result.exit_code == 1
+    assert rows[check]["status"] == "failed"
+    assert why in rows[check]["detail"]
+
+
+def test_doctor_warns_of_a_secret_in_the_file(place: Installation) -> None:
+    place.file.write_text(
+        place.file.read_text() + f'[[keys]]\nname="p"\nowner="ops"\nsecret="{ids.new_secret()}"\n'
+    )
+
+    rows = place.rows("doctor")
+
+    assert any(row["status"] == "warning" and 'key "p", secret' in row["detail"] for row in rows)
+
+
+def test_doctor_says_that_somebody_else_holds_the_ledger(place: Installation) -> None:
+    with locked(place.database):
+        result = place.run("doctor")
+
+    assert result.exit_code == 1
+    assert "failed   writer: Another process" in result.stdout

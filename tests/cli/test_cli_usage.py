@@ -1,0 +1,118 @@
+"""`deeptoken usage`."""
+
+import csv
+import io
+
+import pytest
+from cli_scene import USED, Installation, call, install
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    made = install(tmp_path_factory.mktemp("usage"))
+    made.done("keys", "create", "other", "--owner", "ops")
+    for key, model, label in (("ci", "sim/text", "a"), ("other", "sim/echo", "b"), ("ci", "sim/echo", "c")):
+        call(made, key, model, label)
+    return made
+
+
+def test_json_has_an_object_a_line_newest_last(place: Installation) -> None:
+    rows = place.rows("usage")
+
+    assert [row["request_id"] for row in rows] == ["a", "b", "c"]
+    assert (rows[0]["key"], rows[0]["wallet"], rows[0]["channel"]) == ("ci", "user:ops", "sim")
+    assert (rows[0]["prompt_tokens"], rows[0]["completion_tokens"]) == (
+        USED.prompt_tokens,
+        USED.completion_tokens,
+    )
+    assert rows[0]["charged"] == 1_350
+    assert "attempts" not in rows[0]
+
+
+def test_the_table_has_a_line_for_each_call(place: Installation) -> None:
+    lines = place.done("usage").splitlines()
+
+    assert len(lines) == 4
+    assert "$0.00135" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        (("--limit", "1"), ["c"]),
+        (("--key", "other"), ["b"]),
+        (("--key", "ops/ci"), ["a", "c"]),
+        (("--model", "sim/echo"), ["b", "c"]),
+        (("--wallet", "user:ops", "--channel", "sim"), ["a", "b", "c"]),
+        (("--wallet", "poor"), []),
+        (("--outcome", "failed"), []),
+        (("--since", "1h", "--outcome", "complete"), ["a", "b", "c"]),
+        (("--until", "2020-01-01"), []),
+    ],
+)
+def test_filters_say_which_rows(place: Installation, options: tuple[str, ...], labels: list[str]) -> None:
+    rows = place.rows("usage", *options)
+
+    assert [row["request_id"] for row in rows] == labels
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--outcome", "good"), "'good' is not one of"),
+        (("--since", "yesterday"), "'yesterday' is no time"),
+        (("--since", "999999999w"), "too far away"),
+        (("--wallet", "user:nobody"), "There is no user"),
+        (("--limit", "0"), "--limit"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused(place: Installation, options: tuple[str, ...], why: str) -> None:
+    line = place.refusal("usage", *options)
+
+    assert why in line
+
+
+def test_show_tells_one_row_with_its_attempts(place: Installation) -> None:
+    row = place.row("usage", "show", "b")
+
+    assert (row["request_id"], row["key"]) == ("b", "other")
+    assert [attempt["channel"] for attempt in row["attempts"]] == ["sim"]
+    assert row["id"] in place.done("usage", "show", row["id"])
+    assert "There is no usage row" in place.refusal("usage", "show", "z")
+
+
+def test_options_of_the_list_are_refused_before_another_command(place: Installation) -> None:
+    line = place.refusal("usage", "--model", "sim/echo", "show", "b")
+
+    assert "Write the options behind the command" in line
+
+
+def test_an_export_has_every_row_that_matches(place: Installation) -> None:
+    target = place.folder / "usage.csv"
+
+    told = place.run("usage", "export", "--csv", str(target), "--key", "ci")
+
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["request_id"] for row in rows] == ["c", "a"]
+    assert [row["charged"] for row in rows] == ["1350", "1350"]
+    assert "has 2 rows" in told.stderr
+
+
+def test_an_export_goes_to_standard_output(place: Installation) -> None:
+    told = place.done("usage", "export", "--csv", "-")
+
+    assert len(list(csv.DictReader(io.StringIO(told)))) == 3
+
+
+def test_an_export_replaces_a_file_only_with_force(place: Installation) -> None:
+    target = place.folder / "there.csv"
+    target.write_text("mine")
+
+    line = place.refusal("usage", "export", "--csv", str(target))
+    kept = target.read_text()
+    place.done("usage", "export", "--csv", str(target), "--force")
+
+    assert "is there already" in line
+    assert kept == "mine"
+    assert target.read_text().startswith("id,request_id,")
