@@ -294,8 +294,8 @@ class Tab:
         reply = None
         if error is None:
             self._delivery.compose(bill)
-            if self._call.claim is not None:
-                reply = self._delivery.kept()
+        if self._call.claim is not None:
+            reply = self._delivery.kept() if error is None else _charge_alone(self._call, bill, trace.status)
         settled = await self._ledger.post(
             Settle(
                 id=self._call.id,
@@ -350,3 +350,10 @@ class Tab:
 
 def _least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:
     return balance if cap is None else min(balance, cap)
+
+
+def _charge_alone(call: Inbound, bill: Bill, status: int) -> StoredReply:
+    """What a repeat is told of an answer that ended early: what it was charged."""
+    return StoredReply(
+        status=status, content_type="", body=None, request_id=call.request_id, cost=bill.charged
+    )
