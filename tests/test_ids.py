@@ -19,6 +19,17 @@ def test_a_request_id_is_a_uuid_of_version_7_of_now() -> None:
     assert before <= made.int >> 80 <= after
 
 
+def test_a_later_microsecond_makes_a_greater_id() -> None:
+    made = []
+    for _ in range(50):
+        made.append(ids.uuid7())
+        now = clock.wall_us()
+        while clock.wall_us() <= now:
+            pass
+
+    assert made == sorted(made)
+
+
 def test_a_new_key_is_well_formed_and_unlike_the_next() -> None:
     first, second = ids.new_secret(), ids.new_secret()
 

@@ -50,7 +50,7 @@ class DeeptokenError(Exception):
 
     def __init__(
         self,
-        message: str = "Something went wrong on our side. Try again; if it stays, tell the operator the request id.",
+        message: str = "Something went wrong on our side. Try again; if it stays so, tell the operator the id.",
         *,
         param: str | None = None,
         retry_after_s: float | None = None,
@@ -129,7 +129,8 @@ class ModelNotFound(Refused):
 
     def __init__(self, model: str) -> None:
         super().__init__(
-            f"The model {model!r} does not exist here, or has no price. GET /v1/models lists what this key may call.",
+            f"The model {model!r} does not exist here, or has no price. "
+            "GET /v1/models lists what this key may call.",
             param="model",
         )
 
@@ -174,8 +175,8 @@ class IdempotencyCompleted(Refused):
 
     def __init__(self, *, id: str, charged: NanoUsd) -> None:
         super().__init__(
-            f"The request with this Idempotency-Key has ended (id {id}, charged {show(charged)}) and its answer "
-            "is not kept. Use another key to ask again."
+            f"The request with this Idempotency-Key has ended (id {id}, charged {show(charged)}) and its "
+            "answer is not kept. Use another key to ask again."
         )
         self.id = id
         self.charged = charged
@@ -245,8 +246,8 @@ class WalletEmpty(Exhausted):
     ) -> None:
         if in_flight:
             what = (
-                f"This call needs {show(needed)}; the wallet has {show(balance)}, of which {show(available)} is not "
-                "held by calls in flight. Try again when they have ended."
+                f"This call needs {show(needed)}; the wallet has {show(balance)}, of which {show(available)} is "
+                "not held by calls in flight. Try again when they have ended."
             )
         else:
             what = (

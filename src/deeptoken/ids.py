@@ -25,11 +25,14 @@ KEY_SHOWN = 8
 
 
 def uuid7() -> str:
-    """A new UUIDv7 as text."""
-    ms = clock.wall_us() // 1_000
-    tail = os.urandom(10).hex()
+    """A new UUIDv7 as text. The 12 bits after the version are the microseconds, so that ids of one
+    process hardly ever sort otherwise than they were made (RFC 9562, section 6.2, method 3).
+    """
+    ms, us = divmod(clock.wall_us(), 1_000)
+    tail = os.urandom(8).hex()
+    part = us * 4096 // 1_000
     return (
-        f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{tail[:3]}-{'89ab'[int(tail[3], 16) & 3]}{tail[4:7]}-{tail[7:19]}"
+        f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{part:03x}-{'89ab'[int(tail[0], 16) & 3]}{tail[1:4]}-{tail[4:]}"
     )
 
 

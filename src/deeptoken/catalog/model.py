@@ -33,7 +33,7 @@ class Tier(msgspec.Struct, frozen=True):
 
 
 class Price(msgspec.Struct, frozen=True):
-    """One version of a model's price. Rows are never changed; a call is billed by the one it was admitted under."""
+    """One version of a model's price, never changed; a call is billed by the one it was admitted under."""
 
     id: int
     model: str

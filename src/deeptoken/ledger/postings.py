@@ -59,7 +59,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StoredReply(msgspec.Struct, frozen=True, array_like=True):
-    """What was delivered under an ``Idempotency-Key``, for the repeat. `body` None: too large, or ended early."""
+    """What was delivered under an ``Idempotency-Key``. `body` None: too large to keep, or ended early."""
 
     status: int
     content_type: str
@@ -107,7 +107,7 @@ class Checkpoint(msgspec.Struct, frozen=True, tag="checkpoint"):
 
 
 class Settle(msgspec.Struct, frozen=True, tag="settle"):
-    """The end of a call: free its hold, charge `cost` as far as hold and wallet reach, write its usage row."""
+    """The end of a call: free its hold, charge `cost` as far as hold and wallet reach, write its row."""
 
     id: str
     cost: NanoUsd

@@ -175,8 +175,10 @@ def _may_budget(fields: dict[str, Any]) -> bool:
         return False
     messages = fields["messages"]
     if len(messages) > 1 and messages[-1]["content"][0]["type"] == "tool_result":
-        return messages[-2]["content"][0]["type"] in ("thinking", "redacted_thinking")
-    return messages[-1]["role"] == "user"
+        began: str = messages[-2]["content"][0]["type"]
+        return began in ("thinking", "redacted_thinking")
+    role: str = messages[-1]["role"]
+    return role == "user"
 
 
 def _sampling(
