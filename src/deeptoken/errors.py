@@ -50,7 +50,7 @@ class DeeptokenError(Exception):
 
     def __init__(
         self,
-        message: str = "Something went wrong on our side. Try again; if it stays so, tell the operator the id.",
+        message: str = "Something went wrong on our side. Try again, or tell the operator the id.",
         *,
         param: str | None = None,
         retry_after_s: float | None = None,
@@ -246,8 +246,8 @@ class WalletEmpty(Exhausted):
     ) -> None:
         if in_flight:
             what = (
-                f"This call needs {show(needed)}; the wallet has {show(balance)}, of which {show(available)} is "
-                "not held by calls in flight. Try again when they have ended."
+                f"This call needs {show(needed)}; the wallet has {show(balance)}, of which {show(available)} "
+                "is not held by calls in flight. Try again when they have ended."
             )
         else:
             what = (

@@ -80,8 +80,10 @@ class Reader:
 
     def latest_us(self) -> int:
         """The ledger's time of the last thing that was written; 0 in a new database."""
-        committed_us = self._connection.execute(load.HEAD).fetchone()
-        return max(committed_us[1] if committed_us else 0, self._connection.execute(load.LATEST_TIME).get)
+        head = self._connection.execute(load.HEAD).fetchone()
+        committed_us: int = head[1] if head else 0
+        latest_us: int = self._connection.execute(load.LATEST_TIME).get
+        return max(committed_us, latest_us)
 
 
 async def read(path: Path, ask: Callable[[Reader], Found]) -> Found:
