@@ -36,6 +36,7 @@ from deeptoken.observe.metrics import Metrics
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.settings import ConfigError, Settings
 from deeptoken.store.ledger import open_writer
+from deeptoken.store.queries.statements import use_key
 from deeptoken.store.reads import Reader, read
 from deeptoken.store.secrets import Secrets, load_secrets
 from deeptoken.store.shown import shown
@@ -45,6 +46,7 @@ from deeptoken.store.writer import Writer
 SWITCH_INTERVAL_S = 0.0005
 """The ledger's thread must get the interpreter back soon after its disk has answered."""
 SWEEP_S = 60.0
+NOTE_KEYS_S = 15.0
 NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
 
 
@@ -107,6 +109,11 @@ class Running:
     async def read_snapshot(self) -> Snapshot:
         settings, secrets = self.settings, self._secrets
         return await read(settings.database.path, lambda reader: snapshot(settings, reader, secrets))
+
+    async def note_keys(self) -> None:
+        """Write down when keys were used last."""
+        used, self.v1.used = self.v1.used, {}
+        await asyncio.gather(*(self._writer.post(use_key(key, at_us)) for key, at_us in used.items()))
 
     async def reread_file(self, asked: asyncio.Event) -> None:
         """When asked: the file's channels, models, groups, users and keys, as they are now."""
@@ -181,6 +188,7 @@ async def run(
         jobs = await stack.enter_async_context(Jobs(log))
         jobs.every(0.0, running.refresh)
         jobs.every(0.0, lambda: running.reread_file(orders.reload))
+        jobs.every(NOTE_KEYS_S, running.note_keys)
         jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
         running.v1 = V1(running.gateway, Books(writer, settings), log, metrics, settings.server)
         _gauges(metrics, running.gateway, writer)
@@ -188,6 +196,7 @@ async def run(
         listener = server(Application(running.v1, public.application()), settings.server)
         listener.listening = listening
         await _serve(listener, door, running, orders)
+        await running.note_keys()
 
 
 def _proxies(environ: Mapping[str, str]) -> Proxies:

@@ -66,6 +66,8 @@ class V1:
 
     def __init__(self, gateway: Gateway, books: Books, log: Log, metrics: Metrics, server: Server) -> None:
         self.draining = False
+        self.used: dict[str, int] = {}
+        """When each key was used last, in microseconds since 1970, until somebody takes it."""
         self._gateway = gateway
         self._books = books
         self._log = log
@@ -164,6 +166,8 @@ class V1:
         duration = clock.monotonic() - call.began
         waited = trace.waited + (trace.answer.waited if trace.answer else 0.0)
         usage = bill.usage if bill else NOTHING
+        if trace.caller is not None:
+            self.used[trace.caller.key] = clock.wall_us()
         record = Record(
             time=timestamp(),
             level="info" if trace.status < 500 else "warning",
