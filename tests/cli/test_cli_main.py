@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import sqlite3  # noqa: TID251
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from deeptoken import __version__, clock
 from deeptoken.cli.main import COMMANDS, border, main
 from deeptoken.cli.options import Mistake, Trouble, dollars, duration, future, past
 from deeptoken.cli.output import plain
+from deeptoken.settings import ConfigError
 from deeptoken.store.sqlite import locked
 
 HEAVY = ("uvicorn", "starlette", "splintr", "rich", "genai_prices", "uvloop", "prometheus_client")
@@ -153,6 +155,44 @@ def test_a_ledger_that_another_process_holds_is_told_in_a_line(place: Installati
 def test_what_nobody_foresaw_is_a_line_too() -> None:
     with pytest.raises(Trouble, match=r"KeyError at test_cli_main.py:\d+: 'x'"), border():
         raise KeyError("x")
+
+
+def test_of_a_group_of_tasks_the_first_trouble_is_told() -> None:
+    with pytest.raises(Mistake, match="no such setting") as told, border():
+        raise ExceptionGroup("tasks", [ExceptionGroup("inner", [ConfigError("no such setting")])])
+
+    assert told.value.exit_code == 2
+
+
+def test_on_a_terminal_tables_are_drawn_and_long_work_shows_a_bar(place: Installation) -> None:
+    listed = on_terminal("users", "list", "--config", str(place.file))
+    checked = on_terminal("verify", "--config", str(place.file))
+
+    assert "ops" in listed
+    assert "───" in listed
+    assert "bills" in checked
+    assert "%" in checked
+
+
+def on_terminal(*words: str) -> str:
+    """All that a person would see."""
+    person, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "deeptoken", *words],
+        env={"TERM": "xterm-256color", "PYTHONUTF8": "1"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        # Reading a terminal that its last program has left is an error on Linux.
+        with contextlib.suppress(OSError):
+            while more := os.read(person, 65_536):
+                seen += more
+        assert process.wait(60) == 0, seen
+    os.close(person)
+    return seen.decode()
 
 
 def test_a_reader_that_leaves_early_is_no_error(place: Installation) -> None:

@@ -3,13 +3,17 @@
 import contextlib
 import json
 import sqlite3  # noqa: TID251
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from cli_scene import CONFIGURATION, Installation, call, install
 
 from deeptoken import clock, ids
+from deeptoken.catalog.model import Channel
+from deeptoken.cli.providers_reached import models_request
 from deeptoken.store.secrets import key_file
 from deeptoken.store.sqlite import locked
 from deeptoken.store.verify import Finding
@@ -235,6 +239,69 @@ def test_doctor_names_what_is_wrong_and_exits_with_1(
     assert result.exit_code == 1
     assert rows[check]["status"] == "failed"
     assert why in rows[check]["detail"]
+
+
+def listening(status: int, asked: list[tuple[str, dict[str, str]]]) -> HTTPServer:
+    """A provider that answers one question with this status, and what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    return HTTPServer(("127.0.0.1", 0), Handler)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "why"),
+    [
+        (200, "ok", "answers in"),
+        (404, "ok", "answers in"),
+        (401, "failed", "refuses the credential with 401"),
+        (503, "warning", "with status 503"),
+    ],
+)
+def test_doctor_asks_a_provider_for_its_models_with_the_credential(
+    place: Installation, status: int, told: str, why: str
+) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+    with listening(status, asked) as provider:
+        answering = threading.Thread(target=provider.handle_request)
+        answering.start()
+        url = f"http://127.0.0.1:{provider.server_port}/v1"
+        words = [
+            "channels",
+            "create",
+            "near",
+            "--provider",
+            "openai",
+            "--base-url",
+            url,
+            "--api-key-env",
+            "UP",
+        ]
+        place.done(*words, env={"UP": "sk-1"})
+        lines = place.run("doctor", "--json").stdout.splitlines()
+        answering.join()
+
+    check = next(row for row in map(json.loads, lines) if row["name"] == "channel near")
+    assert (check["status"], why in check["detail"]) == (told, True)
+    ((path, headers),) = asked
+    assert (path, headers["authorization"]) == ("/v1/models", "Bearer sk-1")
+
+
+def test_doctor_asks_each_dialect_as_the_gateway_does() -> None:
+    channel = Channel("a", "anthropic", "a", "https://api.anthropic.com", {}, secret="sk-2")
+
+    request = models_request(channel)
+
+    assert (request.method, request.url) == ("GET", "https://api.anthropic.com/v1/models")
+    assert ("x-api-key", "sk-2") in request.headers
 
 
 def test_doctor_warns_of_a_secret_in_the_file(place: Installation) -> None:

@@ -6,6 +6,8 @@ import io
 import pytest
 from cli_scene import USED, Installation, call, install
 
+from deeptoken.cli import usage
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Installation:
@@ -81,6 +83,14 @@ def test_show_tells_one_row_with_its_attempts(place: Installation) -> None:
     assert "There is no usage row" in place.refusal("usage", "show", "z")
 
 
+def test_a_key_name_that_two_owners_have_asks_for_the_owner(place: Installation) -> None:
+    for owner in ("ops", "poor"):
+        place.done("keys", "create", "twin", "--owner", owner)
+
+    assert "poor/twin" in place.refusal("usage", "--key", "twin")
+    assert place.rows("usage", "--key", "poor/twin") == []
+
+
 def test_options_of_the_list_are_refused_before_another_command(place: Installation) -> None:
     line = place.refusal("usage", "--model", "sim/echo", "show", "b")
 
@@ -99,10 +109,14 @@ def test_an_export_has_every_row_that_matches(place: Installation) -> None:
     assert "has 2 rows" in told.stderr
 
 
-def test_an_export_goes_to_standard_output(place: Installation) -> None:
+def test_an_export_goes_to_standard_output_page_by_page(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "PAGE", 2)
+
     told = place.done("usage", "export", "--csv", "-")
 
-    assert len(list(csv.DictReader(io.StringIO(told)))) == 3
+    assert [row["request_id"] for row in csv.DictReader(io.StringIO(told))] == ["c", "b", "a"]
 
 
 def test_an_export_replaces_a_file_only_with_force(place: Installation) -> None:
@@ -114,5 +128,6 @@ def test_an_export_replaces_a_file_only_with_force(place: Installation) -> None:
     place.done("usage", "export", "--csv", str(target), "--force")
 
     assert "is there already" in line
+    assert "There is no folder" in place.refusal("usage", "export", "--csv", str(target / "no" / "x.csv"))
     assert kept == "mine"
     assert target.read_text().startswith("id,request_id,")

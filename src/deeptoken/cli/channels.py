@@ -77,11 +77,8 @@ def show_channel(name: str, file: Path | None, as_json: bool) -> None:
     """One channel; of its credential, whether it has one."""
     settings = load(file)
     channels = {one.channel.name: one for one in every(settings)}
-    one = channels.get(name)
-    if one is None:
-        row = find_channel([], name, channels)
-        one = _listed(row)
-    _print(one, as_json)
+    rows = [one.row for one in channels.values() if one.row is not None]
+    _print(channels.get(name) or _listed(find_channel(rows, name, channels)), as_json)
 
 
 @command.command("create")

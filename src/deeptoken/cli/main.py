@@ -71,7 +71,15 @@ def border() -> Iterator[None]:
     except click.ClickException:
         raise
     except Exception as error:
-        raise explained(error) or unforeseen(error) from None
+        cause = first_cause(error)
+        raise explained(cause) or unforeseen(cause) from None
+
+
+def first_cause(error: Exception) -> Exception:
+    """Of a group of tasks, what ended it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def unforeseen(error: Exception) -> Trouble:

@@ -1,11 +1,12 @@
 """How commands print: tables and facts for people, JSON for programs.
 
-On a terminal a table is drawn by rich. Elsewhere it is plain text in columns, never cut, never wrapped.
+On a terminal a table is drawn by rich, elsewhere it is plain text; neither cuts what can be copied.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import click
 import msgspec
@@ -13,6 +14,9 @@ import msgspec
 from deeptoken.cli.options import say
 
 GAP = "  "
+CELL_WIDTH_MAX = 60
+"""Of a drawn table: an id fits, a long list of models takes several lines."""
+LINE_WIDTH_MAX = 2_000
 
 
 def print_json(value: object) -> None:
@@ -55,16 +59,22 @@ def plain(rows: Sequence[Mapping[str, str]], right: Sequence[str]) -> list[str]:
 def _draw(rows: Sequence[Mapping[str, str]], right: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in rows[0]:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=side, max_width=CELL_WIDTH_MAX, overflow="fold")
     for row in rows:
         # As text: a name may have brackets, which rich would take for a style.
         table.add_row(*(Text(cell) for cell in row.values()))
-    Console().print(table)
+    console = Console()
+    natural = Measurement.get(console, console.options.update(width=LINE_WIDTH_MAX), table).maximum
+    # A line that is too long is the terminal's to wrap: cells cut to fit can be neither read nor copied.
+    console.width = max(console.width, natural)
+    console.print(table)
 
 
 def time(us: int | None) -> str:

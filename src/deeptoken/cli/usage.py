@@ -113,6 +113,8 @@ def export(target: Path, force: bool, file: Path | None, **told: Any) -> None:
         if str(target) == "-":
             _write_rows(rows, sys.stdout)
             return
+        if not target.parent.is_dir():
+            raise Mistake(f"There is no folder {target.parent}: make it, or name another.")
         if target.exists() and not force:
             raise Mistake(f"{target} is there already: name another file, or replace it with --force.")
         part = target.with_name(target.name + ".part")
@@ -125,7 +127,9 @@ def export(target: Path, force: bool, file: Path | None, **told: Any) -> None:
 def _filter(books: Reader, told: dict[str, Any]) -> UsageFilter:
     """A key that is deleted is known by what was said: its rows are still there."""
     key, wallet = told["key"], told["wallet"]
-    if key is not None and "/" in key:
+    known = books.keys()
+    owners = {row.owner for row in known if key in (row.id, row.name)}
+    if key is not None and ("/" in key or len(owners) > 1):
         key = find_key(books, key).id
     return UsageFilter(
         key=key,
