@@ -114,3 +114,10 @@ def test_plain_and_tls_calls_have_proxies_of_their_own_and_only_plain_ones_name_
     assert plain_line == " http://a.test:8080/x?y HTTP/1.1\r\nproxy-authorization: Basic dTpw\r\n"
     assert secure.proxy == read_proxy("http://u:p@tls.test")
     assert secure_line == " /x?y HTTP/1.1\r\n"
+
+
+def test_proxies_are_read_from_the_variables_that_everybody_sets() -> None:
+    told = Proxies.told({"HTTPS_PROXY": "http://p:1", "http_proxy": "http://q:2", "NO_PROXY": "a, .b,"})
+
+    assert told == Proxies(http="http://q:2", https="http://p:1", no_proxy=("a", ".b"))
+    assert Proxies.told({}) == Proxies()

@@ -182,7 +182,7 @@ async def run(
         running = Running(settings, read_settings, writer, log, stale)
         with Reader(path) as reader:
             await declare(settings, writer, reader)
-        client = Client(proxies=_proxies(environment()))
+        client = Client(proxies=Proxies.told(environment()))
         stack.push_async_callback(client.close)
         running.gateway = _gateway(settings, await running.read_snapshot(), writer, client)
         jobs = await stack.enter_async_context(Jobs(log))
@@ -197,20 +197,6 @@ async def run(
         listener.listening = listening
         await _serve(listener, door, running, orders)
         await running.note_keys()
-
-
-def _proxies(environ: Mapping[str, str]) -> Proxies:
-    """As everybody's: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case."""
-
-    def told(name: str) -> str | None:
-        return environ.get(name.lower()) or environ.get(name) or None
-
-    exceptions = (told("NO_PROXY") or "").split(",")
-    return Proxies(
-        http=told("HTTP_PROXY"),
-        https=told("HTTPS_PROXY"),
-        no_proxy=tuple(name.strip() for name in exceptions if name.strip()),
-    )
 
 
 def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client) -> Gateway:

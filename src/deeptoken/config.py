@@ -31,7 +31,7 @@ SECTIONS = ("server", "database", "channels", "models", "groups", "users", "keys
 NOT_HERE: Mapping[Path, str] = {
     ("organizations",): "organizations are not in this version",
     ("server", "queue_seconds"): "this version has no queue: a call that finds no room is refused at once",
-    ("secrets_key",): "this version keeps no provider credentials in the database: it needs no secrets_key",
+    ("secrets_key",): "with SQLite the secrets key is a file beside the database",
 }
 """Keys that a later version knows. A limit that cannot take effect is refused, not ignored."""
 

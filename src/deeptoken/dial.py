@@ -15,6 +15,7 @@ import base64
 import ipaddress
 import re
 import ssl
+from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -41,6 +42,16 @@ class Proxies(msgspec.Struct, frozen=True):
     https: str | None = None
     no_proxy: tuple[str, ...] = ()
     loopback: bool = False
+
+    @classmethod
+    def told(cls, variables: Mapping[str, str]) -> "Proxies":
+        """As everybody's: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case."""
+        http, https, exceptions = (
+            variables.get(name) or variables.get(name.upper()) or ""
+            for name in ("http_proxy", "https_proxy", "no_proxy")
+        )
+        names = tuple(name.strip() for name in exceptions.split(",") if name.strip())
+        return cls(http=http or None, https=https or None, no_proxy=names)
 
 
 class Proxy(msgspec.Struct, frozen=True):

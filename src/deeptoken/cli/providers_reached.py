@@ -1,7 +1,6 @@
 """Does each provider answer? Asked as the gateway asks: same address, same credential, same proxies."""
 
 import asyncio
-from collections.abc import Mapping
 
 from deeptoken import clock, config
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
@@ -27,7 +26,7 @@ CALLS = ("/chat/completions", "/messages")
 async def reach_channels(settings: Settings) -> list[Check]:
     """Every enabled channel, all at once."""
     channels = [_opened(settings, one) for one in every(settings) if one.channel.enabled]
-    client = Client(proxies=_proxies(config.environment()))
+    client = Client(proxies=Proxies.told(config.environment()))
     try:
         return await asyncio.gather(*(_reach(client, channel) for channel in channels))
     finally:
@@ -75,17 +74,3 @@ async def _reach(client: Client, channel: Channel) -> Check:
     if response.status >= 500:
         return Check(name, "warning", f"{answered}, with status {response.status}")
     return Check(name, "ok", answered)
-
-
-def _proxies(environ: Mapping[str, str]) -> Proxies:
-    """As everybody's: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case."""
-    told = {
-        name: environ.get(name) or environ.get(name.upper())
-        for name in ("http_proxy", "https_proxy", "no_proxy")
-    }
-    exceptions = [entry.strip() for entry in (told["no_proxy"] or "").split(",")]
-    return Proxies(
-        http=told["http_proxy"] or None,
-        https=told["https_proxy"] or None,
-        no_proxy=tuple(entry for entry in exceptions if entry),
-    )
