@@ -140,7 +140,7 @@ async def gone(reader: asyncio.StreamReader, *, after: float | None = None) -> b
     return True
 
 
-def channel(provider: Provider, script: str, model: str = "", **settings: str) -> str:
+def channel(provider: Provider, script: str, model: str = "", /, **settings: str) -> str:
     """A channel to `script` that calls `m/model` ``hidden-model``; `settings` are TOML."""
     model = model or script
     told = {
