@@ -5,6 +5,7 @@ a head or a body that is too slow         408
 bytes that are not HTTP                   400, in the envelope
 too many connections                      503
 a client that goes away                   its call is cancelled, at once
+a client that does not read               the same, after `stream_seconds`
 """
 
 import asyncio
@@ -78,6 +79,7 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         self._head_bytes = 0
         self._slow: asyncio.TimerHandle | None = None
+        self._deaf: asyncio.TimerHandle | None = None
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
@@ -90,8 +92,23 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._punctual()
+        self._hears()
         if self.serving is not None:
             self.serving.cancel()
+
+    def pause_writing(self) -> None:
+        """The client does not read. It may for as long as a stream may last; then its call is cancelled."""
+        super().pause_writing()
+        self._deaf = self.loop.call_later(self.settings.stream_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._hears()
+
+    def _hears(self) -> None:
+        if self._deaf is not None:
+            self._deaf.cancel()
+            self._deaf = None
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
