@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptoken.catalog.model import Price, Rates, Tier
-from deeptoken.catalog.price import TOKENS_MAX, affordable, bound, charge, is_free, rates_for, ratios, version
+from deeptoken.catalog.price import TOKENS_MAX, affordable, bound, charge, rates_for, ratios, version
 from deeptoken.money import NanoUsd, PicoUsd
 from deeptoken.wire.usage import Usage
 
@@ -155,18 +155,18 @@ def test_what_is_affordable_is_the_longest_answer_within_the_amount(
     assert tokens == TOKENS_MAX or bound(one, prompt, tokens + 1, ratio) > amount
 
 
-def test_what_costs_nothing_is_free_and_affordable_to_anyone() -> None:
+def test_what_costs_nothing_is_affordable_to_anyone() -> None:
     free = price(Rates(prompt=PicoUsd(0), completion=PicoUsd(0)))
 
-    assert is_free(free)
-    assert not is_free(price(MINI))
     assert affordable(free, 1_000, NanoUsd(0), ONE) == TOKENS_MAX
 
 
-def test_a_free_model_with_a_tier_that_is_not_is_not_free() -> None:
+def test_a_free_model_with_a_tier_that_is_not_is_not_affordable_without_money() -> None:
     free = Rates(prompt=PicoUsd(0), completion=PicoUsd(0))
 
-    assert not is_free(price(free, Tier(above=100_000, rates=MINI)))
+    tiered = price(free, Tier(above=100_000, rates=MINI))
+
+    assert affordable(tiered, 100_001, NanoUsd(0), ONE) == -1
 
 
 def test_the_same_price_has_the_same_id_and_any_change_another() -> None:

@@ -6,16 +6,17 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from splintr import Tokenizer
 
 from deeptoken.catalog.tokens import (
     AUDIO_BYTES,
+    BLOCK,
     FILE_BYTES,
     IMAGE_TOKENS,
     TEXT_COUNTED_MAX,
     bound,
     count,
     count_text,
-    load,
 )
 from deeptoken.wire.chat import Chat, read
 
@@ -52,8 +53,6 @@ def test_a_text_is_counted_by_the_vocabulary_of_its_family() -> None:
     ],
 )
 def test_every_family_has_a_vocabulary_that_loads(model: str) -> None:
-    load(model)
-
     assert 2 <= count_text("Hello, world", model) <= 6
 
 
@@ -117,13 +116,49 @@ def test_audio_and_files_count_by_their_bytes() -> None:
     assert 40_000 // FILE_BYTES <= bound(file) <= 40_000 // FILE_BYTES + frame
 
 
-def test_a_long_text_stays_at_its_bound() -> None:
-    long = "a" * (TEXT_COUNTED_MAX + 1)
-    one = chat(said(long))
+def test_a_long_prompt_stays_at_its_bound_and_within_the_context() -> None:
+    one = chat(said("a" * (TEXT_COUNTED_MAX + 1)))
 
     assert count(one, MODEL) == bound(one)
-    assert count_text(long, MODEL) == len(long)
-    assert count_text("é" * (TEXT_COUNTED_MAX // 2 + 1), MODEL) == TEXT_COUNTED_MAX + 2
+    assert count(one, MODEL, 128_000) == 128_000
+
+
+def test_a_count_is_at_most_the_context() -> None:
+    one = chat(said("one two three four five six"))
+
+    exact = count(one, MODEL)
+
+    assert count(one, MODEL, exact + 1) == exact
+    assert count(one, MODEL, exact - 1) == exact - 1
+
+
+@pytest.mark.parametrize("length", [BLOCK - 1, BLOCK, BLOCK + 1, 40_000, 1_200_000])
+def test_a_text_of_any_length_is_counted_in_tokens(length: int) -> None:
+    line = "The quick brown fox jumps over the lazy dog."
+    text = " ".join([line] * (length // len(line) + 1))[:length]
+
+    tokens = count_text(text, MODEL)
+
+    assert tokens == pytest.approx(length * 10 / 45, rel=0.001, abs=2)
+
+
+@pytest.mark.parametrize("character", ["a", "é", "😀", " ", "\n"])
+def test_a_long_text_without_words_is_counted_as_its_blocks_are(character: str) -> None:
+    # A space is cut before the last one of its block.
+    blocks = [BLOCK - 1, BLOCK - 1, 2] if character == " " else [BLOCK, BLOCK]
+
+    tokens = count_text(character * (2 * BLOCK), MODEL)
+
+    assert tokens == sum(count_text(character * block, MODEL) for block in blocks)
+    assert tokens <= len((character * (2 * BLOCK)).encode())
+
+
+def test_a_cut_at_a_space_changes_no_count() -> None:
+    text = "word " * 20_000
+
+    whole = len(Tokenizer.from_pretrained("o200k_base").encode_ordinary(text))
+
+    assert count_text(text, MODEL) == whole
 
 
 def test_large_media_do_not_keep_a_short_text_from_being_counted() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from deeptoken.wire.completion import Assembler, read_usage, usage_chunk, usage_object
+from deeptoken.wire.completion import Assembler, read_usage, usage_object
 from deeptoken.wire.usage import Usage
 
 encode, decode = msgspec.json.encode, msgspec.json.decode
@@ -176,14 +176,6 @@ def test_usage_is_written_as_openai_writes_it() -> None:
 @given(st.builds(Usage, *[st.integers(0, 9)] * 3, st.just(0), *[st.integers(0, 9)] * 4))
 def test_what_is_written_is_read_as_it_was(usage: Usage) -> None:
     assert usage_of(usage_object(usage)) == usage
-
-
-def test_a_usage_chunk_has_the_head_of_its_answer_and_no_choices() -> None:
-    like = encode({**HEAD, "choices": [{"index": 0, "delta": {"content": "a"}}], "system_fingerprint": "f"})
-
-    chunk = decode(usage_chunk(like, {"prompt_tokens": 1}))
-
-    assert chunk == {**HEAD, "system_fingerprint": "f", "choices": [], "usage": {"prompt_tokens": 1}}
 
 
 HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 5, "model": "m"}

@@ -71,13 +71,6 @@ def rates_for(price: Price, prompt_tokens: int) -> Rates:
     return rates
 
 
-def is_free(price: Price) -> bool:
-    """Does a call cost nothing, whatever it uses?"""
-    return all(
-        request + prompt + completion == 0 for request, prompt, completion in _dearest(price, TOKENS_MAX)
-    )
-
-
 def version(model: str, rates: Rates, tiers: tuple[Tier, ...] = ()) -> int:
     """The id of a price, made from what it says: the same price has the same id in every process.
 

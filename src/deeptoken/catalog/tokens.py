@@ -8,16 +8,20 @@ tiktoken", read 2026-11-23): 3 a message besides its role, 1 for a name, 3 befor
 publish no tokenizer (Anthropic, Google) are estimated with another's; what the provider tells is billed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from splintr import AnyTokenizer, Tokenizer
+from splintr import Tokenizer
 
 from deeptoken.wire.chat import Chat, Message
 
 TEXT_COUNTED_MAX = 256 * 1024
-"""Bytes. Counting holds the interpreter, about 4 ms for 190 KB; longer texts stay at the bound."""
+"""Bytes of a prompt. Counting holds the interpreter, about 4 ms for 190 KB; more stays at the bound."""
+BLOCK = 16 * 1024
+"""Characters, 64 KiB at most, that are counted at once: one long word takes quadratic time."""
+SEAM = 256
+"""Characters at the end of a block in which a space is looked for, to cut before it."""
 IMAGE_TOKENS = 3_000
 FILE_BYTES = 4
 """Bytes of a file for a token."""
@@ -64,33 +68,27 @@ def bound(chat: Chat, context: int | None = None) -> int:
     return tokens if context is None or tokens < context else context
 
 
-def count(chat: Chat, model: str) -> int:
-    """The prompt's tokens by the model's own vocabulary; past `TEXT_COUNTED_MAX` it stays at the bound."""
+def count(chat: Chat, model: str, context: int | None = None) -> int:
+    """The prompt's tokens by the model's own vocabulary; at most its context, if that is known.
+
+    With more text than `TEXT_COUNTED_MAX` it stays at the bound.
+    """
     if chat.size > TEXT_COUNTED_MAX and _text_bytes(chat) > TEXT_COUNTED_MAX:
-        return bound(chat)
-    encode = _tokenizer(_vocabulary(model)).encode_ordinary
-    tokens = REPLY_TOKENS + sum(len(encode(text)) for text in _outside(chat))
+        return bound(chat, context)
+    counted = _counter(_vocabulary(model))
+    tokens = REPLY_TOKENS + sum(counted(text) for text in _outside(chat))
     for message in chat.request.messages:
-        tokens += MESSAGE_TOKENS + sum(len(encode(text)) for text in _texts(message))
+        tokens += MESSAGE_TOKENS + sum(counted(text) for text in _texts(message))
         if message.name:
             tokens += 1
         if type(message.content) is list:
             tokens += sum(_media_tokens(part) for part in message.content)
-    return tokens
+    return tokens if context is None or tokens < context else context
 
 
 def count_text(text: str, model: str) -> int:
-    """The tokens of a text, as a part of an answer; past `TEXT_COUNTED_MAX` its bytes."""
-    if len(text) * 4 > TEXT_COUNTED_MAX:
-        size = len(text.encode("utf-8", "surrogatepass"))
-        if size > TEXT_COUNTED_MAX:
-            return size
-    return len(_tokenizer(_vocabulary(model)).encode_ordinary(text))
-
-
-def load(model: str) -> None:
-    """Load the vocabulary of a model now (some 70 ms), so that no call waits for it."""
-    _tokenizer(_vocabulary(model))
+    """The tokens of a text, as a part of an answer, of whatever length."""
+    return _counter(_vocabulary(model))(text)
 
 
 def _media(part: dict[str, Any]) -> int:
@@ -165,7 +163,27 @@ def _vocabulary(model: str) -> str:
     return DEFAULT_VOCABULARY
 
 
+def _blocks(text: str) -> Iterator[str]:
+    """The text in pieces of a `BLOCK` at most, cut before a space where there is one near the end."""
+    start = 0
+    while len(text) - start > BLOCK:
+        end = start + BLOCK
+        # A space belongs to the word after it, so that such a cut changes no count.
+        space = text.rfind(" ", end - SEAM, end)
+        end = end if space == -1 else space
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
 @cache
-def _tokenizer(vocabulary: str) -> AnyTokenizer:
+def _counter(vocabulary: str) -> Callable[[str], int]:
     # Kept for good: there are ten vocabularies, 20..90 MB each, and loading one takes 30..140 ms.
-    return Tokenizer.from_pretrained(vocabulary)
+    encode = Tokenizer.from_pretrained(vocabulary).encode_ordinary
+
+    def counted(text: str) -> int:
+        if len(text) <= BLOCK:
+            return len(encode(text))
+        return sum(len(encode(block)) for block in _blocks(text))
+
+    return counted

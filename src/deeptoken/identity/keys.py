@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from deeptoken import ids
-from deeptoken.catalog.model import Group
 from deeptoken.catalog.patterns import any_matches
 from deeptoken.errors import AddressNotAllowed, KeyInvalid, ModelNotAllowed
 from deeptoken.identity.caller import Caller
@@ -95,19 +94,3 @@ def declared_limits(key: DeclaredKey) -> tuple[Limit, ...]:
     if key.concurrency is not None:
         limits.append(Limit("concurrent", 0, key.concurrency, "concurrency"))
     return tuple(limits)
-
-
-def declared_caller(key: DeclaredKey, *, id: str, wallet: str, group: Group) -> Caller:
-    """A key of the configuration file, with what the database knows of it and of its owner."""
-    return Caller(
-        key=id,
-        key_name=key.name,
-        owner=key.owner,
-        wallet=wallet,
-        group=group,
-        models=key.models,
-        networks=key.networks,
-        limits=declared_limits(key),
-        scope=key.scope,
-        expires_us=key.expires_us,
-    )

@@ -4,7 +4,6 @@ Source: platform.openai.com/docs/api-reference/chat/object and openai-python's t
 
     read_usage     a provider's count -> `Usage`, and the same in OpenAI's shape
     usage_object   `Usage` -> OpenAI's shape
-    usage_chunk    the chunk that tells the usage at the end of a stream
     Assembler      chunks -> a whole answer
 """
 
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from deeptoken.wire.choice import FIELDS, NO_ARGUMENTS, encode
+from deeptoken.wire.choice import NO_ARGUMENTS, encode
 from deeptoken.wire.usage import Usage
 
 COUNT_MAX = 1_000_000_000
@@ -22,7 +21,6 @@ GROWING = frozenset({"text", "summary", "data", "transcript", "thinking", "argum
 """Text fields inside lists and objects of a delta that come piece by piece."""
 COSTS = frozenset({"cost", "cost_details", "cost_in_usd_ticks", "is_byok"})
 """What a reseller charges the operator; no business of the caller, who sees our `cost` in its place."""
-HEAD = ("id", "object", "created", "model", "service_tier", "system_fingerprint")
 
 _JSON = msgspec.json.Decoder()
 
@@ -178,13 +176,6 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         if any(details.values()):
             fields[name] = {key: count for key, count in details.items() if count}
     return fields
-
-
-def usage_chunk(like: bytes, usage: Raw | dict[str, Any]) -> bytes:
-    """The chunk after the last: no choices, the usage, and the head of `like`, a chunk of the same answer."""
-    fields = FIELDS.decode(like)
-    head = {name: fields[name] for name in HEAD if name in fields}
-    return encode({**head, "choices": [], "usage": usage})
 
 
 class Assembler:

@@ -1,4 +1,4 @@
-"""Server-sent events: bytes in, events out, and back.
+"""Server-sent events: bytes in, events out.
 
 Source: html.spec.whatwg.org/multipage/server-sent-events.html, read 2026-11-23. Two differences: an event
 without its blank line at the end of the stream counts (many hosts leave it out), and nothing reconnects,
@@ -8,7 +8,6 @@ so `id` and `retry` are skipped.
 import msgspec
 
 EVENT_BYTES_MAX = 8 * 1024 * 1024
-COMMENT = b": keep-alive\n\n"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_FEED = 0x0A
 
@@ -134,10 +133,3 @@ class Reader:
             self._data.clear()
         self._name = ""
         self._size = 0
-
-
-def write(data: bytes) -> bytes:
-    """One event without a name."""
-    if b"\n" in data or b"\r" in data:
-        data = b"\ndata: ".join(data.splitlines())
-    return b"data: " + data + b"\n\n"
