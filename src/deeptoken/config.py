@@ -20,7 +20,7 @@ import msgspec
 
 from deeptoken import config_sections as sections
 from deeptoken.catalog.model import Channel
-from deeptoken.config_fields import Field, Wrong, nearest, quote, table, tables
+from deeptoken.config_fields import Field, Wrong, nearest, quote, secret_of, table, tables
 from deeptoken.config_lines import Lines, Path
 from deeptoken.settings import ConfigError, Secret, Settings
 
@@ -89,6 +89,9 @@ def from_environment(environ: Mapping[str, str], variables: Mapping[str, tuple[s
     """A channel for each provider whose key is in the environment, with all that the price book knows of it.
 
     `variables` gives the name of each provider's variable and its base URL.
+
+    Raises:
+        ConfigError: a key that cannot be one.
     """
     return [
         Channel(
@@ -97,11 +100,18 @@ def from_environment(environ: Mapping[str, str], variables: Mapping[str, tuple[s
             label=provider,
             base_url=base_url,
             models={},
-            secret=Secret(environ[variable]),
+            secret=_told(environ, variable),
         )
         for provider, (variable, base_url) in variables.items()
         if environ.get(variable, "").strip()
     ]
+
+
+def _told(environ: Mapping[str, str], variable: str) -> Secret:
+    try:
+        return secret_of(environ[variable], ())
+    except Wrong as wrong:
+        raise ConfigError(f"the environment variable {variable}: {wrong.message}") from None
 
 
 def known_settings() -> dict[str, list[str]]:

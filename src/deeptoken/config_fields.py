@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from deeptoken.catalog.patterns import is_valid
 from deeptoken.config_lines import Path
 from deeptoken.money import NanoUsd, PicoUsd, ppm, usd, usd_per_million
-from deeptoken.settings import Network
+from deeptoken.settings import Network, Secret
 
 WHOLE_MAX = 10**15
 """No count is larger; it keeps sums far from the end of 64 bits."""
@@ -108,6 +108,17 @@ def text(value: Any, path: Path) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise expected("a text", value, path)
     return value
+
+
+def secret_of(said: str, path: Path) -> Secret:
+    """A secret, without what surrounds it. It goes into a header, so it is printable ASCII without spaces."""
+    found = said.strip()
+    if not all("!" <= character <= "~" for character in found):
+        raise Wrong(
+            path,
+            "a secret is printable ASCII without spaces, and this one is not: copy it again, on one line",
+        )
+    return Secret(found)
 
 
 def flag(value: Any, path: Path) -> bool:

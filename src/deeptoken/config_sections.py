@@ -27,6 +27,7 @@ from deeptoken.config_fields import (
     ratio,
     read_table,
     seconds,
+    secret_of,
     table,
     text,
     whole,
@@ -59,24 +60,24 @@ class Sources(NamedTuple):
         match value:
             case str() if value.strip():
                 self.plain.append(path)
-                return Secret(value)
+                return secret_of(value, path)
             case {"env": str(name), **more} if not more:
                 found = self.environ.get(name, "")
                 if not found.strip():
                     raise Wrong(path, f"the environment variable {name} is not set")
-                return Secret(found)
+                return secret_of(found, path)
             case {"file": str(name), **more} if not more:
                 return self._secret_file(name, path)
         raise expected('{ env = "NAME" }, { file = "path" } or a text', value, path)
 
     def _secret_file(self, name: str, path: Path) -> Secret:
         try:
-            said = (self.folder / name).read_text(encoding="utf-8").rstrip("\r\n")
+            said = (self.folder / name).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise Wrong(path, f"cannot read the file {self.folder / name}: {type(error).__name__}") from None
         if not said.strip():
             raise Wrong(path, f"the file {self.folder / name} is empty")
-        return Secret(said)
+        return secret_of(said, path)
 
 
 def server_fields(sources: Sources) -> dict[str, Field]:

@@ -11,7 +11,7 @@ import msgspec
 
 from deeptoken.catalog.model import Channel
 from deeptoken.cli.options import FILE, Mistake
-from deeptoken.config_fields import Wrong, read_table
+from deeptoken.config_fields import Wrong, read_table, secret_of
 from deeptoken.config_sections import OPTIONS, Sources, channel_fields, read_channel
 from deeptoken.providers.registry import BASE_URLS, KEY_VARIABLES
 from deeptoken.settings import Settings
@@ -146,9 +146,12 @@ def _read(file: Path) -> str:
 
 
 def _told(text: str, otherwise: str) -> str:
-    said = text.strip()
-    if not said or not said.isprintable() or not said.isascii():
-        raise Mistake(otherwise if not said else "A credential is one line of ASCII characters.")
+    try:
+        said = secret_of(text, ())
+    except Wrong:
+        raise Mistake("A credential is one line of printable ASCII without spaces.") from None
+    if not said:
+        raise Mistake(otherwise)
     return said
 
 

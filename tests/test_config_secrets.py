@@ -1,0 +1,70 @@
+"""Secrets of the configuration: what can go into a header is taken, the rest is refused and never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from deeptoken.config import from_environment, load
+from deeptoken.settings import ConfigError, Settings
+
+HIDDEN = "sk-hidden"
+
+
+def read(folder: Path, text: str, **environ: str) -> Settings:
+    file = folder / "deeptoken.toml"
+    file.write_text(text)
+    return load(file, environ, providers={"openai": "https://api.openai.com/v1"})
+
+
+def refused(folder: Path, text: str, **environ: str) -> ConfigError:
+    with pytest.raises(ConfigError) as error:
+        read(folder, text, **environ)
+    return error.value
+
+
+ODD_SECRETS = [
+    "sk-hid den",
+    "sk-hid\tden",
+    "sk-hid\nden",
+    "sk-hid\r\nX: den",
+    "sk-hidé",
+    "sk-hid\x7f",
+    "sk-hid\u200b",
+]
+
+
+@pytest.mark.parametrize("odd", ODD_SECRETS)
+def test_a_secret_that_no_header_can_carry_is_refused_and_not_shown(tmp_path: Path, odd: str) -> None:
+    (tmp_path / "odd").write_text(odd, newline="")
+    quoted = odd.encode("unicode_escape").decode().replace("\\x", "\\u00")
+    table = "[server]\nmetrics_token = "
+
+    errors = [
+        refused(tmp_path, f'{table}{{ env = "ODD" }}', ODD=odd),
+        refused(tmp_path, f'{table}{{ file = "odd" }}'),
+        refused(tmp_path, f'{table}"{quoted}"'),
+        refused(tmp_path, "", DEEPTOKEN_SERVER__METRICS_TOKEN=odd),
+    ]
+    with pytest.raises(ConfigError) as told:
+        from_environment({"OPENAI_API_KEY": odd}, {"openai": ("OPENAI_API_KEY", "https://api.openai.com/v1")})
+
+    for error in (*errors, told.value):
+        assert "a secret is printable ASCII without spaces" in str(error)
+        assert "sk-hid" not in str(error)
+        assert "den" not in str(error)
+    assert [error.line for error in errors[:3]] == [2, 2, 2]
+    assert "OPENAI_API_KEY" in str(told.value)
+
+
+def test_what_surrounds_a_secret_is_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "padded").write_text(" sk-hidden \r\n\n", newline="")
+    table = "[server]\nmetrics_token = "
+    key = {"openai": ("OPENAI_API_KEY", "https://api.openai.com/v1")}
+
+    tokens = [
+        read(tmp_path, f'{table}{{ env = "PADDED" }}', PADDED="sk-hidden\n").server.metrics_token,
+        read(tmp_path, f'{table}{{ file = "padded" }}').server.metrics_token,
+        from_environment({"OPENAI_API_KEY": "\tsk-hidden "}, key)[0].secret,
+    ]
+
+    assert tokens == [HIDDEN] * 3
