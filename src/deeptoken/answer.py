@@ -157,6 +157,13 @@ class Response:
         if not self.ended:
             self.fail(Lost("The answer was given up.", head=self.headed))
 
+    def finish(self, wait_s: float) -> None:
+        """Be done with an answer that has said all. If its end comes in `wait_s`, the connection is kept."""
+        self.chunks.clear()
+        self.inflater = None
+        if not self.ended and self.error is None:
+            self._loop.call_later(wait_s, self.close)
+
     async def _next(self, deadline: float) -> bytes:
         while True:
             piece = self._take()

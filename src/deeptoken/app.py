@@ -47,6 +47,7 @@ SWITCH_INTERVAL_S = 0.0005
 """The ledger's thread must get the interpreter back soon after its disk has answered."""
 SWEEP_S = 60.0
 NOTE_KEYS_S = 15.0
+RETRY_S = 1.0
 NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
 
 
@@ -104,7 +105,13 @@ class Running:
         """Read keys and catalog anew, when people, channels or prices were written."""
         await self._stale.wait()
         self._stale.clear()
-        self.gateway.snapshot = await self.read_snapshot()
+        try:
+            self.gateway.snapshot = await self.read_snapshot()
+        except StoreError as error:
+            # A revocation must not be lost: it is read again until it can be.
+            self._stale.set()
+            self._log.event("refresh_failed", "error", error=str(error))
+            await asyncio.sleep(RETRY_S)
 
     async def read_snapshot(self) -> Snapshot:
         settings, secrets = self.settings, self._secrets
@@ -121,6 +128,8 @@ class Running:
         asked.clear()
         try:
             settings = await asyncio.to_thread(self._read_settings)
+            if settings.database != self.settings.database:
+                raise ConfigError("database.url: another database needs a restart", file=settings.file)
             with Reader(self.settings.database.path) as reader:
                 await declare(settings, self._writer, reader)
         except (ConfigError, StoreError) as error:

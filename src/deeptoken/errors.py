@@ -19,6 +19,7 @@
     │   ├── RequestTooLarge       413  request_too_large          (431 for its head)
     │   ├── UnsupportedMedia      415  unsupported_media_type
     │   ├── IdempotencyMismatch   422  idempotency_mismatch
+    │   ├── ClientGone            499  client_closed_request      (only in logs and usage rows)
     │   └── UpstreamRefused       4xx  the provider's own code    passed on
     ├── Exhausted                                                 quota     the caller can pay or wait
     │   ├── WalletEmpty           402  wallet_empty
@@ -212,6 +213,16 @@ class IdempotencyMismatch(Refused):
         super().__init__(
             "This Idempotency-Key was used with another request. Use a new key for a new request."
         )
+
+
+class ClientGone(Refused):
+    """The client went away. Only logs and usage rows say so."""
+
+    status = 499
+    code = "client_closed_request"
+
+    def __init__(self) -> None:
+        super().__init__("The client went away.")
 
 
 class UpstreamRefused(Refused):

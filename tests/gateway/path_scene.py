@@ -211,6 +211,7 @@ def inbound(body: Mapping[str, Any] | bytes, **call: Any) -> Inbound:
             "secret": SECRET,
             "address": "127.0.0.1",
             "began": clock.monotonic(),
+            "left": lambda: True,
             "body": read,
             **call,
         }

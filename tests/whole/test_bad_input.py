@@ -46,7 +46,7 @@ BODIES = {
         b'{"model":"m","temperature":2.1,"messages":[{"role":"user","content":"a"}]}',
         "temperature",
     ),
-    "max_tokens": (b'{"model":"m","max_tokens":0,"messages":[{"role":"user","content":"a"}]}', "max_tokens"),
+    "max_tokens": (b'{"model":"m","max_tokens":-1,"messages":[{"role":"user","content":"a"}]}', "max_tokens"),
     "n": (b'{"model":"m","n":1.5,"messages":[{"role":"user","content":"a"}]}', "n"),
     "part": (
         b'{"model":"m","messages":[{"role":"user","content":[{"type":"text"}]}]}',

@@ -126,8 +126,7 @@ class Whole(Outlet):
         )
 
     async def fail(self, error: DeeptokenError) -> None:
-        """Never: a whole answer has not begun before it is settled."""
-        raise error
+        """Too late: head and body have left together."""
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -155,7 +154,6 @@ class Events(Outlet):
         self._with_usage = self._with_cost or bool(options and options.include_usage)
         self._head: Head | None = None
         self._finished: set[int] = set()
-        self._several = (chat.request.n or 1) > 1
         self._keep: bytearray | None = bytearray() if exchange.call.claim is not None else None
         self._heartbeat_s = heartbeat_s
         self._last = clock.monotonic()
@@ -174,7 +172,7 @@ class Events(Outlet):
         data = piece.data
         if self._head is None:
             self._head = READ_HEAD(data)
-        if piece.finish and self._several:
+        if piece.finish:
             self._finished.update(
                 choice["index"] for choice in READ_FINISHED(data)["choices"] if choice.get("finish_reason")
             )
@@ -234,8 +232,8 @@ class Events(Outlet):
                 (b"openai-processing-ms", _processing(self._exchange.call)),
             )
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if self._keep is not None and not last and data is not COMMENT:
-            self._keep = self._keep + data if len(self._keep) <= REPLY_KEPT_MAX else self._keep
+        if self._keep is not None and not last and data is not COMMENT and len(self._keep) <= REPLY_KEPT_MAX:
+            self._keep += data
         await send({"type": "http.response.body", "body": data, "more_body": not last})
 
     def _beat(self) -> None:

@@ -6,12 +6,12 @@ Plain ASGI: no framework stands between the socket and the path of a call.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
 from deeptoken.api.errors import Headers
-from deeptoken.errors import BadRequest, DeeptokenError, RequestTooLarge, UnsupportedMedia
+from deeptoken.errors import DeeptokenError, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
 
@@ -28,12 +28,37 @@ EXPOSED = (
     b"openai-processing-ms"
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+EXPOSING = (b"access-control-expose-headers", EXPOSED)
+PREFLIGHT = [
+    ANY_ORIGIN,
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"*, authorization"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Outlet(Protocol):
+    """An answer under way; see `delivery.py`."""
+
+    async def fail(self, error: DeeptokenError) -> None: ...
+    def close(self) -> None: ...
 
 
 class Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_draining", "_receive", "_send", "_server", "call", "ended", "headers", "scope", "started")
+    __slots__ = (
+        "_draining",
+        "_receive",
+        "_send",
+        "_server",
+        "call",
+        "ended",
+        "headers",
+        "outlet",
+        "scope",
+        "started",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, server: Server, draining: bool) -> None:
         self.scope = scope
@@ -41,6 +66,8 @@ class Exchange:
         """The head of the answer has left."""
         self.ended = False
         """So has all of it."""
+        self.outlet: Outlet | None = None
+        """Where the answer goes, once there is one."""
         self._send = send
         self._receive = receive
         self._server = server
@@ -51,12 +78,13 @@ class Exchange:
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         self.call = Inbound(
             id=id,
-            request_id=_label(headers.get(b"x-request-id")) or id,
+            request_id=label(headers.get(b"x-request-id")) or id,
             endpoint=scope["path"],
             secret=authorization[7:].strip() if authorization[:7].lower() == "bearer " else None,
             address=None,
             began=clock.monotonic(),
             body=self.read_body,
+            left=self.left,
         )
 
     @property
@@ -75,29 +103,23 @@ class Exchange:
         return None if value is None else value.decode("latin-1")
 
     def read_options(self) -> None:
-        """The headers that only a call has.
-
-        Raises:
-            BadRequest: a deadline that is no number.
-        """
+        """The headers that only a call has."""
         call = self.call
         call.organization = self.header(b"x-deeptoken-org")
         call.idempotency_key = self.header(b"idempotency-key")
-        timeout = self.header(b"x-deeptoken-timeout")
-        if timeout is not None:
-            try:
-                call.timeout_s = float(timeout)
-            except ValueError:
-                call.timeout_s = 0.0
-            if not 0 < call.timeout_s < float("inf"):
-                raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
+        call.timeout = self.header(b"x-deeptoken-timeout")
+
+    def left(self) -> bool:
+        """Whether the client has gone away, as far as the server tells."""
+        connection = self.scope.get("deeptoken.connection")
+        return connection is not None and bool(connection.left)
 
     def common_headers(self) -> Headers:
         """What every answer has."""
         call = self.call
         headers = [(b"x-deeptoken-id", call.id.encode()), (b"x-request-id", call.request_id.encode())]
         if b"origin" in self.headers:
-            headers += (ANY_ORIGIN, (b"access-control-expose-headers", EXPOSED))
+            headers += (ANY_ORIGIN, EXPOSING)
         if self._draining:
             headers.append((b"connection", b"close"))
         return headers
@@ -151,7 +173,13 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
     async def fail(self, error: DeeptokenError) -> None:
-        """An error instead of an answer."""
+        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there."""
+        if self.left():
+            return
+        if self.started:
+            if self.outlet is not None and not self.ended:
+                await self.outlet.fail(error)
+            return
         body, headers = envelope.body(error), envelope.headers(error)
         if not isinstance(error, RequestTooLarge | UnsupportedMedia):
             await self.answer(error.status, body, headers)
@@ -171,7 +199,7 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": status, "headers": found})
 
 
-def _label(value: bytes | None) -> str | None:
+def label(value: bytes | None) -> str | None:
     """The caller's own label, if it is one."""
     if value is None or not 1 <= len(value) <= REQUEST_ID_MAX:
         return None

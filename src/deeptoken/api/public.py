@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from deeptoken import ids
 from deeptoken.api import errors as envelope
+from deeptoken.api.exchange import ANY_ORIGIN, EXPOSING, PREFLIGHT, label
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import DeeptokenError, MethodNotAllowed, NotFound, PermissionDenied
@@ -21,7 +22,7 @@ from deeptoken.observe.metrics import Metrics
 from deeptoken.settings import Server
 
 GROUP_SHOWN = "free"
-CORS = {"access-control-allow-origin": "*"}
+CORS = {name.decode(): value.decode() for name, value in (ANY_ORIGIN, EXPOSING)}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FORWARDED = ("forwarded", "x-forwarded-for", "via")
 
@@ -45,6 +46,7 @@ class Public:
         return Starlette(
             routes=[
                 Route("/api/catalog", self.catalog, methods=["GET"]),
+                Route("/api/catalog", _preflight, methods=["OPTIONS"]),
                 Route("/healthz", self.healthz, methods=["GET"]),
                 Route("/readyz", self.readyz, methods=["GET"]),
                 Route("/metrics", self.metrics, methods=["GET"]),
@@ -61,16 +63,16 @@ class Public:
             model = catalog.model(id, group.name)
             if model is not None:
                 entries.append(entry(model, group))
-        return _json({"object": "list", "data": entries}, headers=CORS)
+        return _json(request, {"object": "list", "data": entries}, headers=CORS)
 
     async def healthz(self, request: Request) -> Response:
         """The process lives."""
-        return _json({"status": "ok"})
+        return _json(request, {"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
         """Whether a balancer should send calls here."""
         state = self._state()
-        return _json(state, status=200 if state["ready"] else 503)
+        return _json(request, state, status=200 if state["ready"] else 503)
 
     async def metrics(self, request: Request) -> Response:
         """For who has the token; without one, for this machine, unless the request was forwarded.
@@ -85,7 +87,7 @@ class Public:
                 raise PermissionDenied("Send the metrics token: Authorization: Bearer ...")
         elif not _is_local(request):
             raise PermissionDenied("Without server.metrics_token, /metrics answers this machine only.")
-        return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=_ids())
+        return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=_ids(request))
 
 
 def _is_local(request: Request) -> bool:
@@ -94,24 +96,32 @@ def _is_local(request: Request) -> bool:
     return ipaddress.ip_address(request.client.host).is_loopback
 
 
-def _ids() -> dict[str, str]:
+async def _preflight(request: Request) -> Response:
+    headers = {name.decode(): value.decode() for name, value in PREFLIGHT}
+    return Response(status_code=204, headers=_ids(request) | headers)
+
+
+def _ids(request: Request) -> dict[str, str]:
     id = ids.uuid7()
-    return {"x-deeptoken-id": id, "x-request-id": id}
+    sent = request.headers.get("x-request-id")
+    return {"x-deeptoken-id": id, "x-request-id": label(sent.encode("latin-1") if sent else None) or id}
 
 
-def _json(value: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _json(
+    request: Request, value: object, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     return Response(
         msgspec.json.encode(value),
         status_code=status,
         media_type="application/json",
-        headers=_ids() | (headers or {}),
+        headers=_ids(request) | (headers or {}),
     )
 
 
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DeeptokenError)
     headers = {name.decode(): value.decode() for name, value in envelope.headers(error)}
-    return Response(envelope.body(error), status_code=error.status, headers=_ids() | headers)
+    return Response(envelope.body(error), status_code=error.status, headers=_ids(request) | headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

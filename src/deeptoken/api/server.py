@@ -73,6 +73,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.serving: asyncio.Task[Any] | None = None
         """The task that answers now, set by `api/v1.py`."""
+        self.left = False
+        """The client has gone."""
         self.refusal: DeeptokenError | None = None
         """Why that task was stopped, where it was not the client who left."""
         self._in_head = False
@@ -91,6 +93,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.left = True
         self._punctual()
         self._hears()
         if self.serving is not None:

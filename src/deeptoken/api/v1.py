@@ -15,17 +15,18 @@ from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.delivery import Events, Whole
 from deeptoken.api.errors import JSON
-from deeptoken.api.exchange import ANY_ORIGIN, Exchange, Receive, Scope, Send
+from deeptoken.api.exchange import PREFLIGHT, Exchange, Receive, Scope, Send
+from deeptoken.api.server import Connection
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import (
     BadRequest,
+    ClientGone,
     DeeptokenError,
     MethodNotAllowed,
     ModelNotFound,
     NotFound,
-    UpstreamError,
+    Overloaded,
 )
-from deeptoken.gateway import failure
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.refusal import Replay
 from deeptoken.gateway.serve import Gateway
@@ -46,12 +47,8 @@ Handler = Callable[[Exchange], Awaitable[None]]
 CHAT = "/v1/chat/completions"
 MODELS = "/v1/models/"
 NOTHING = Usage()
-PREFLIGHT = [
-    ANY_ORIGIN,
-    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"*, authorization"),
-    (b"access-control-max-age", b"86400"),
-]
+OPERATORS = ("credential", "misconfigured")
+"""Failures that the operator has to cure."""
 
 
 class Books(Protocol):
@@ -90,23 +87,33 @@ class V1:
             connection.serving = asyncio.current_task()
         try:
             await self._route(exchange)
-        except DeeptokenError as error:
+        except Replay as replay:
+            await _replay(exchange, replay)
+        except (Exception, asyncio.CancelledError) as problem:
+            error = self._told(exchange, connection, problem)
             exchange.call.trace.status, exchange.call.trace.code = error.status, error.code
-            await self._fail(exchange, error)
-        except asyncio.CancelledError:
-            refusal = connection.refusal if connection is not None else None
-            if refusal is not None:
-                exchange.call.trace.status, exchange.call.trace.code = refusal.status, refusal.code
-            elif not exchange.ended:
-                exchange.call.trace.status, exchange.call.trace.code = 499, "client_closed_request"
-        except Exception as error:
-            self._log.unexpected(exchange.call.id, error)
-            exchange.call.trace.status, exchange.call.trace.code = DeeptokenError.status, DeeptokenError.code
-            await self._fail(exchange, DeeptokenError())
+            await exchange.fail(error)
         finally:
             if connection is not None:
                 connection.serving = None
             self._note(exchange)
+
+    def _told(
+        self, exchange: Exchange, connection: Connection | None, problem: BaseException
+    ) -> DeeptokenError:
+        """What the caller is told of a call that ended by `problem`; what is our fault is logged."""
+        match problem:
+            case Cut():
+                return problem.error
+            case DeeptokenError() if problem.status != DeeptokenError.status:
+                return problem
+            case asyncio.CancelledError():
+                if exchange.left():
+                    return ClientGone()
+                refusal = connection.refusal if connection is not None else None
+                return refusal or Overloaded("The gateway is stopping. Try again; another one may answer.")
+        self._log.unexpected(exchange.call.id, problem)
+        return DeeptokenError()
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = exchange.scope["path"], exchange.scope["method"]
@@ -126,39 +133,18 @@ class V1:
 
     async def _chat_completions(self, exchange: Exchange) -> None:
         exchange.read_options()
-        outlets: list[Events | Whole] = []
+        heartbeat_s = self._server.heartbeat_seconds
 
         def outlet_for(chat: Chat) -> Events | Whole:
-            outlet = (
-                Events(exchange, chat, self._server.heartbeat_seconds)
-                if chat.stream
-                else Whole(exchange, chat)
-            )
-            outlets.append(outlet)
+            outlet = Events(exchange, chat, heartbeat_s) if chat.stream else Whole(exchange, chat)
+            exchange.outlet = outlet
             return outlet
 
         try:
             await self._gateway.answer(exchange.call, outlet_for)
-        except Replay as replay:
-            await _replay(exchange, replay)
-        except Cut as cut:
-            await self._fail(exchange, _broken(exchange.call, cut), outlets[0])
-        except DeeptokenError as error:
-            if not outlets or not outlets[0].begun:
-                raise
-            exchange.call.trace.status, exchange.call.trace.code = error.status, error.code
-            await self._fail(exchange, error, outlets[0])
         finally:
-            for outlet in outlets:
-                outlet.close()
-
-    async def _fail(
-        self, exchange: Exchange, error: DeeptokenError, outlet: Events | Whole | None = None
-    ) -> None:
-        if outlet is not None and outlet.begun:
-            await outlet.fail(error)
-        elif not exchange.started:
-            await exchange.fail(error)
+            if exchange.outlet is not None:
+                exchange.outlet.close()
 
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call
@@ -193,16 +179,15 @@ class V1:
         )
         self._log.request(record)
         if call.endpoint == CHAT:
-            self._metrics.request(
-                trace.metrics_model,
-                record,
-                waited,
-                (usage.prompt, usage.cached, usage.cache_write, usage.completion, usage.reasoning),
-            )
+            self._metrics.request(trace.metrics_model, record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:
                 causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
             self._metrics.attempts(causes)
+            for failed, words in zip(trace.failures, trace.words, strict=True):
+                if failed.cause in OPERATORS:
+                    facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}
+                    self._log.event("channel_failed", "error", id=call.id, **facts, message=words)
             if bill is not None:
                 self._bill(call, bill)
 
@@ -270,17 +255,13 @@ async def _json(exchange: Exchange, value: object) -> None:
 async def _replay(exchange: Exchange, replay: Replay) -> None:
     """The first answer again: its bytes, its id, its cost."""
     reply = replay.reply
-    exchange.call.id = replay.id
+    call = exchange.call
+    if call.request_id == call.id:
+        call.request_id = replay.id
+    call.id = replay.id
     headers = [
         (b"content-type", reply.content_type.encode()),
         (b"x-deeptoken-cost", credits(reply.cost).encode()),
         (b"x-deeptoken-replay", b"true"),
     ]
     await exchange.answer(reply.status, reply.body or b"", headers)
-
-
-def _broken(call: Inbound, cut: Cut) -> DeeptokenError:
-    answer = call.trace.answer
-    error = failure.final(cut.failure, answer.at) if answer else UpstreamError(cut.failure.message)
-    call.trace.status, call.trace.code = error.status, error.code
-    return error

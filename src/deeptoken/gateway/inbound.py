@@ -22,9 +22,12 @@ class Inbound(msgspec.Struct):
     began: float
     """On the monotonic clock."""
     body: Callable[[], Awaitable[bytes]]
+    left: Callable[[], bool]
+    """Whether the caller has gone away."""
     organization: str | None = None
     idempotency_key: str | None = None
-    timeout_s: float | None = None
+    timeout: str | None = None
+    """The wish for a deadline, as it was sent."""
     claim: Claim | None = None
     trace: Trace = msgspec.field(default_factory=Trace)
     cost_max: NanoUsd | None = None

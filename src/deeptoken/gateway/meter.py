@@ -8,6 +8,7 @@ used        what is charged, by what happened (spec: what happened, what is char
 import msgspec
 
 from deeptoken.catalog import tokens
+from deeptoken.catalog.model import Model
 from deeptoken.ledger.postings import Outcome
 from deeptoken.providers.base import Piece, Reply
 from deeptoken.wire.chat import Chat
@@ -15,20 +16,25 @@ from deeptoken.wire.usage import Usage
 
 BYTES_A_TOKEN = 3
 """Few texts have fewer."""
+PIECE = 16_384
+"""Characters of an answer that are counted once and for all."""
 
 
 class Meter:
     """Of one call. `prompt` is an upper bound until `count_prompt`."""
 
-    def __init__(self, chat: Chat, model: str) -> None:
-        self.prompt = tokens.bound(chat)
+    def __init__(self, chat: Chat, model: Model) -> None:
+        self.prompt = tokens.bound(chat, model.context)
         self.generated = 0
         self.usage: Usage | None = None
         self.told: msgspec.Raw | None = None
         self._chat = chat
-        self._model = model
+        self._model = model.id
+        self._context = model.context
         self._counted = False
         self._text: list[str] = []
+        """What was not counted yet, behind what was: `_before` tokens."""
+        self._before = 0
         self._finished = False
 
     def take(self, reply: Reply) -> None:
@@ -51,13 +57,19 @@ class Meter:
 
     def count_prompt(self) -> None:
         if not self._counted:
-            self.prompt = tokens.count(self._chat, self._model)
+            self.prompt = tokens.count(self._chat, self._model, self._context)
             self._counted = True
 
     def count(self) -> int:
-        """The tokens that were generated, by the tokenizer."""
-        self.generated = tokens.count_text("".join(self._text), self._model)
-        return self.generated
+        """The tokens that were generated, by the tokenizer; a long text is counted piece by piece, once."""
+        text = "".join(self._text)
+        counted = self._before + tokens.count_text(text, self._model)
+        if len(text) > PIECE:
+            self._before, self._text = counted, []
+        else:
+            self._text = [text]
+        self.generated = counted
+        return counted
 
     def used(self, outcome: Outcome, *, accepted: bool) -> tuple[Usage | None, bool]:
         """What is charged, and whether it is our own count; None: nothing. `accepted`: a provider had begun.
@@ -66,8 +78,8 @@ class Meter:
         """
         if outcome == "complete" and self.usage is not None:
             return self.usage, False
-        nothing = not self._text and not self._finished
-        if outcome == "failed" or (nothing and not (outcome == "cancelled" and accepted)):
+        nothing = not self._text and not self._before and not self._finished
+        if outcome in ("failed", "orphan") or (nothing and not (outcome == "cancelled" and accepted)):
             return None, False
         told = self.usage or Usage()
         generated = self.count()

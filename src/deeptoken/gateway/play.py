@@ -75,6 +75,9 @@ class Playing:
     def close(self) -> None:
         """Nothing was opened."""
 
+    def finish(self, wait_s: float) -> None:
+        """Nor is anything kept."""
+
     def _ahead(self) -> Step | None:
         if self._next is None:
             self._next = next(self._steps, None)

@@ -6,6 +6,7 @@ from deeptoken.errors import (
     IdempotencyCompleted,
     IdempotencyMismatch,
     IdempotencyRunning,
+    Overloaded,
     RateLimited,
     WalletEmpty,
 )
@@ -39,6 +40,13 @@ def refusal(refused: Refused, needed: NanoUsd, affordable: int) -> DeeptokenErro
                 f"{show(refused.room.balance)}. Wait, or ask for a higher ceiling.",
                 retry_after_s=retry_after_s,
             )
+        case "held_by_inflight" if refused.limit:
+            return BudgetExceeded(
+                f"This call needs {show(needed)}; of the key's ceiling over {refused.limit} "
+                f"{show(refused.room.available)} is not held by calls in flight. "
+                "Try again when they have ended.",
+                retry_after_s=retry_after_s or 1,
+            )
     return WalletEmpty(
         needed=needed,
         balance=refused.room.balance,
@@ -60,19 +68,22 @@ def repeated(answer: Repeat) -> Exception:
     return IdempotencyCompleted(id=answer.id, charged=answer.reply.cost if answer.reply else NanoUsd(0))
 
 
-def outcome_of(error: BaseException | None, dry: str | None) -> Outcome:
-    """How a call ended that left its block by `error`."""
+def outcome_of(error: BaseException | None, *, dry: bool, delivered: bool, left: bool) -> Outcome:
+    """How a call ended that left its block by `error`.
+
+    `delivered`: the caller has got a part of the answer; `left`: it was the caller who went away.
+    """
     match error:
         case None:
             return "dry" if dry else "complete"
-        case Cut():
+        case Cut() if delivered:
             return "cut"
         case Exception():
             return "failed"
-    return "cancelled"
+    return "cancelled" if left else "orphan"
 
 
-def status_of(error: BaseException | None) -> tuple[int, str | None]:
+def status_of(error: BaseException | None, *, left: bool) -> tuple[int, str | None]:
     """The status and the code of its usage row."""
     match error:
         case None:
@@ -83,4 +94,4 @@ def status_of(error: BaseException | None) -> tuple[int, str | None]:
             return error.error.status, error.error.code
         case Exception():
             return DeeptokenError.status, DeeptokenError.code
-    return 499, "client_closed_request"
+    return (499, "client_closed_request") if left else (Overloaded.status, Overloaded.code)

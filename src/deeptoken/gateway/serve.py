@@ -1,9 +1,9 @@
 """The path of a call, top to bottom. Read this file first.
 
     authenticate   whose key is this, from where?                 401, 403
+    admit          is there room for it?                          503
     read           is it a chat?                                  400, 413, 415
     authorise      may it call this model; what serves it?        403, 404
-    admit          is there room for it?                          503
     plan           which channels, in which order                 503
     open a tab     rates, ceilings and money: all or none         402, 429
     attempt        the next one, until one begins to answer       502, 503, 504, 4xx
@@ -78,13 +78,14 @@ class Gateway:
         """
         snapshot = self.snapshot
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
-        chat = _read(call, await call.body())
-        model, candidates = _authorised(call, snapshot, caller, chat)
         with self.room:
+            chat = _read(call, await call.body())
+            model, candidates = _authorised(call, snapshot, caller, chat)
+            deadline = self._deadline(call, chat)
             order = plan(self._free(candidates), ids.draw)
             outlet = outlet_for(chat)
             async with Tab(self._ledger, caller, model, chat, call, outlet) as tab:
-                wanted = tab.wanted(_asked(call, model), self._deadline(call, chat))
+                wanted = tab.wanted(_asked(call, model), deadline)
                 with closing(await self._first_answer(call, order, wanted)) as answer:
                     tab.begin(answer)
                     outlet.take(answer)
@@ -116,6 +117,7 @@ class Gateway:
             took = clock.monotonic() - began
             trace.waited += took
             trace.failures.append(_failed(at, outcome, took))
+            trace.words.append(failure.words(outcome, at))
             last = outcome, at
             if not failure.moves_on(outcome):
                 break
@@ -125,7 +127,7 @@ class Gateway:
 
     def _deadline(self, call: Inbound, chat: Chat) -> float:
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
-        return call.began + (most if call.timeout_s is None else min(most, call.timeout_s))
+        return call.began + (most if call.timeout is None else min(most, _seconds(call.timeout)))
 
 
 def _authorised(
@@ -155,6 +157,16 @@ def _read(call: Inbound, body: bytes) -> Chat:
             raise BadRequest(f"Idempotency-Key: at most {IDEMPOTENCY_KEY_MAX} characters, and one at least.")
         call.claim = Claim(name=key, fingerprint=sha256(call.endpoint.encode() + b"\n" + body).digest())
     return chat
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
+    return seconds
 
 
 def _cost_max(raw: msgspec.Raw) -> NanoUsd:

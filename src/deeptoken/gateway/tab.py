@@ -39,7 +39,7 @@ from deeptoken.ledger.postings import (
     Settled,
     StoredReply,
 )
-from deeptoken.money import AMOUNT_MAX, ONE_PPM, NanoUsd, show, usd
+from deeptoken.money import ONE_PPM, NanoUsd, show, usd
 from deeptoken.providers.base import Asked, Piece
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.usage import Usage
@@ -90,7 +90,7 @@ class Tab:
         self._price = model.price
         self._ratio = caller.group.ratio_ppm
         self._choices = chat.request.n or 1
-        self._meter = Meter(chat, model.id)
+        self._meter = Meter(chat, model)
         self._limit: int | None = None
         """The most tokens a choice may have, if the money sets it."""
         self._most = 0
@@ -112,18 +112,15 @@ class Tab:
         limits = [limit for limit in (request.limit, self._model.max_output) if limit]
         each = min(limits) if limits else context or OUTPUT_UNKNOWN
         self._most = self._choices * each
-        if context is not None and self._meter.prompt > context:
-            self._meter.prompt = context
         worst = self._price_of(self._most)
         cap = self._call.cost_max
-        room = Room(balance=AMOUNT_MAX, available=AMOUNT_MAX)
-        if cap is None or worst <= cap:
-            answer = await self._ask(worst, worst, self._most, self._most, CHEAP_PPM)
-            if isinstance(answer, Held):
-                self._hold_is(answer.amount, self._most)
-                return self
-            room = answer.room
-        await self._hold_counted(each, room)
+        # Above the caller's own cap nothing is cheap: no share is asked for, and the answer tells the room.
+        share_ppm = CHEAP_PPM if cap is None or worst <= cap else 0
+        answer = await self._ask(worst, worst, self._most, self._most, share_ppm)
+        if isinstance(answer, Held):
+            self._hold_is(answer.amount, self._most)
+        else:
+            await self._hold_counted(each, answer.room)
         return self
 
     async def _hold_counted(self, each: int, room: Room) -> None:
@@ -196,8 +193,11 @@ class Tab:
         """The hold is now `amount`, which pays `covered` tokens."""
         self._held = amount
         self._covered = min(self._most, covered)
-        # What is held in full is looked at again only if the provider sends far more than it may.
-        self._ask_at = self._covered * 3 // 4 if self._partly else 2 * self._edge
+        if self._partly:
+            self._ask_at = self._covered * 3 // 4
+        else:
+            # Held in full: looked at again only if the provider sends more than it may, by our rough count.
+            self._ask_at = self._edge if self._limit is not None else 2 * self._edge
 
     @property
     def _partly(self) -> bool:
@@ -239,7 +239,9 @@ class Tab:
         """What came and the hold pays for: all of it, extended if need be, until the wallet is dry."""
         for place, piece in enumerate(pieces):
             self._meter.add(piece)
-            if self._meter.generated >= self._ask_at and not await self._extend():
+            if self._meter.generated < self._ask_at or (piece.finish and self._choices == 1):
+                continue
+            if not await self._extend():
                 return pieces[: place + 1]
         now = clock.monotonic()
         if now >= self._checkpoint_at:
@@ -255,26 +257,26 @@ class Tab:
         grant = max(GRANT_MIN, GRANT_S * int(counted / elapsed))
         target = min(self._most, self._covered + grant) if self._partly else self._covered + grant
         before = self._covered
+        more = self._capped(NanoUsd(self._price_of(target) - self._held))
         answer = await self._ledger.post(
             Extend(
                 self._call.id,
-                more=self._capped(NanoUsd(self._price_of(target) - self._held)),
+                more=more,
                 used=self._price_of(counted),
                 tokens=target - before,
             )
         )
         if isinstance(answer, Held):
+            if self._bound != "max_cost_usd":
+                # Money that was there and not given: a limit of tokens binds.
+                self._bound = answer.room.bound if answer.room.available < more else "tpm"
             self._most = max(self._most, target)
             self._hold_is(answer.amount, self._affordable(answer.amount))
-            if self._bound != "max_cost_usd":
-                self._bound = answer.room.bound
         if counted < self._edge:
             # Where it grew by little or nothing, the next look is half way to the edge, the last one there.
             self._ask_at = max(self._ask_at, (counted + self._edge + 1) // 2)
             return True
-        self.dry = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd"}.get(
-            self._bound, "budget_exceeded"
-        )
+        self.dry = DRY_REASONS.get(self._bound, "budget_exceeded")
         return False
 
     def _capped(self, more: NanoUsd) -> NanoUsd:
@@ -288,8 +290,9 @@ class Tab:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         trace = self._call.trace
-        trace.outcome = outcome_of(error, self.dry)
-        trace.status, trace.code = status_of(error)
+        left = self._call.left()
+        trace.outcome = outcome_of(error, dry=bool(self.dry), delivered=self._chat.stream, left=left)
+        trace.status, trace.code = status_of(error, left=left)
         bill = trace.bill = await self._reckon(trace.outcome)
         reply = None
         if error is None:

@@ -33,6 +33,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     cause: str | None = None
     status: int | None = None
     message: str | None = None
+    """As a caller may read it."""
 
 
 class Trace(msgspec.Struct):
@@ -44,6 +45,8 @@ class Trace(msgspec.Struct):
     """The id or the pattern that served it: a caller cannot make labels."""
     stream: bool = False
     failures: list[Attempt] = []
+    words: list[str] = []
+    """What the provider said each time, for the operator."""
     channel: str | None = None
     """The last one that was asked."""
     label: str | None = None

@@ -5,6 +5,7 @@ Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -20,6 +21,7 @@ from deeptoken.wire.chat import Chat
 ERROR_BODY_S = 10.0
 """How long the body of an error answer is waited for."""
 SOME = 0.001
+END_S = 0.1
 
 
 class Response(Protocol):
@@ -32,6 +34,7 @@ class Response(Protocol):
     async def read(self, wait_s: float) -> bytes: ...
     async def whole(self, wait_s: float) -> bytes: ...
     def close(self) -> None: ...
+    def finish(self, wait_s: float) -> None: ...
 
 
 class Wanted(msgspec.Struct):
@@ -78,7 +81,11 @@ class Answer:
 
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
-        self._response.close()
+        if self.stream is not None and self.stream.done:
+            # The connection's own end may come a moment after the stream's.
+            self._response.finish(END_S)
+        else:
+            self._response.close()
         self._leave()
 
     async def next(self) -> list[Piece]:
@@ -114,11 +121,14 @@ class Answer:
             return []
         while not self._ended:
             began = clock.monotonic()
+            left = min(by, self._deadline) - began
+            if left <= 0:
+                raise Cut(_failed(Stalled()), self.at)
             try:
-                data = await self._response.read(max(SOME, min(by, self._deadline) - began))
+                data = await self._response.read(left)
                 pieces = list(self.stream.feed(data) if data else self.stream.end())
             except (NetError, Malformed) as error:
-                raise Cut(_failed(error), self.at) from None
+                data, pieces = b"", self._rest(error)
             finally:
                 self.waited += clock.monotonic() - began
             self._ended = not data or self.stream.done
@@ -128,6 +138,17 @@ class Answer:
             if pieces:
                 return pieces
         return []
+
+    def _rest(self, error: NetError | Malformed) -> list[Piece]:
+        """What a stream that broke off still says: one that has told its finish is complete.
+
+        Raises:
+            Cut: it is not.
+        """
+        if self.stream is not None and isinstance(error, Lost):
+            with suppress(Malformed):
+                return list(self.stream.end())
+        raise Cut(_failed(error), self.at) from None
 
 
 class Upstream:
@@ -155,6 +176,7 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
+        wanted.accepted = False
         if self.full(at.channel):
             return Failure(cause="capacity", message="The channel serves as many calls as it may.")
         leave = self._enter(at.channel)
@@ -175,6 +197,11 @@ class Upstream:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
             return _failed(error)
+        except ValueError:
+            # A credential or an address that no request can carry. Its text stays out of every message.
+            return Failure(
+                cause="misconfigured", message="The channel's credential or address cannot be sent."
+            )
         try:
             answer = Answer(at, response, wanted.deadline, leave)
             failure = await self._begin(answer, response, provider, wanted, first_by)
@@ -210,21 +237,20 @@ class Upstream:
         self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float
     ) -> Failure | None:
         now = clock.monotonic()
-        try:
-            if not 200 <= response.status < 300:
+        if not 200 <= response.status < 300:
+            # An error status decides by itself, whatever becomes of its body.
+            body = b""
+            with suppress(NetError):
                 body = await response.whole(max(SOME, min(ERROR_BODY_S, wanted.deadline - now)))
-                return _told(provider, response, body)
-            wanted.accepted = True
+            return _told(provider, response, body)
+        wanted.accepted = True
+        try:
             if wanted.stream:
                 answer.stream = provider.stream(wanted.asked)
                 return await answer.first(first_by)
             total = answer.at.channel.timeout.total
             body = await response.whole(max(SOME, min(total, wanted.deadline - now)))
             answer.reply = provider.reply(body, wanted.asked)
-        except (Lost, TooLarge) as error:
-            if not 200 <= response.status < 300:
-                return _told(provider, response, b"")
-            return _failed(error)
         except (NetError, Malformed) as error:
             return _failed(error)
         return None

@@ -65,7 +65,8 @@ class UsageOptions(msgspec.Struct, frozen=True):
     include: bool | None = None
 
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""0 is as no limit."""
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
@@ -75,8 +76,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Positive | None = None
-    max_completion_tokens: Positive | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
     n: Annotated[int, msgspec.Meta(ge=1, le=128)] | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
