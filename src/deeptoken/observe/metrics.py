@@ -18,7 +18,17 @@ from deeptoken.observe.record import Record
 OVERHEAD_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 UPSTREAM_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 COMMIT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
-CLASSES = ("prompt", "cached", "cache_write", "completion", "reasoning")
+CLASSES = (
+    "prompt",
+    "cached",
+    "cache_write",
+    "cache_write_1h",
+    "prompt_audio",
+    "completion",
+    "reasoning",
+    "completion_audio",
+)
+"""As in `wire/usage.py`, in its order."""
 CREDIT = 1_000
 """Nano-USD."""
 
