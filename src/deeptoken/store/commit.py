@@ -26,6 +26,26 @@ FIRST_HASH = bytes(32)
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 2.0
 
+STORAGE_ERRORS = (
+    apsw.AbortError,
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.InterruptError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.NotADBError,
+    apsw.PermissionsError,
+    apsw.ProtocolError,
+    apsw.ReadOnlyError,
+    apsw.SchemaChangeError,
+)
+"""The database cannot be written now, whatever the statement: the batch is tried again."""
+STATEMENT_ERRORS = (apsw.Error, KeyError, OverflowError, TypeError, ValueError)
+"""All others: the statement itself cannot be, now or ever."""
+
 encode = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -236,15 +256,20 @@ class Committer:
         parameters = statement.parameters
         if write.chained:
             parameters = (*parameters, self._epoch, batch_no, len(prices))
+        if len(parameters) != write.parameters:
+            return Rejected(why=f"The statement {statement.name!r} has too few or too many parameters.")
         try:
             with self._connection:
                 rows = self._connection.execute(write.sql, numbered(*parameters)).fetchall()
                 changed = bool(self._connection.changes()) if not write.chained else bool(rows)
-        except apsw.ConstraintError as error:
-            unique = str(error).startswith("UNIQUE")
+                added = msgspec.convert(rows, list[PriceRow]) if write.chained else []
+        except STORAGE_ERRORS:
+            raise
+        except STATEMENT_ERRORS as error:
+            if not self._connection.in_transaction:
+                # SQLite took back the whole batch, with what went well before.
+                raise
+            unique = isinstance(error, apsw.ConstraintError) and str(error).startswith("UNIQUE")
             return Rejected(why=write.taken if unique else str(error))
-        except OverflowError as error:
-            return Rejected(why=str(error))
-        if write.chained:
-            prices.extend(msgspec.convert(rows, list[PriceRow]))
+        prices += added
         return Done(changed=changed)

@@ -4,6 +4,7 @@ The functions make the postings: ``await ledger.post(statements.add_user(user))`
 `changed` false where the statement met no row, or `Rejected` with the sentence that stands beside it.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -13,6 +14,8 @@ from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Rates, Tier
 from deeptoken.ledger.postings import Limit, Statement
 from deeptoken.store.queries.people import Key, StoredChannel, User
+
+PARAMETER = re.compile(r"\$(\d+)")
 
 _json = msgspec.json.Encoder()
 
@@ -28,6 +31,11 @@ class Write(msgspec.Struct, frozen=True):
     taken: str = "That is there already."
     notify: bool = True
     chained: bool = False
+
+    @property
+    def parameters(self) -> int:
+        """How many it takes, the place in the chain among them."""
+        return max(int(number) for number in PARAMETER.findall(self.sql))
 
 
 WRITES: Mapping[str, Write] = MappingProxyType(
