@@ -38,8 +38,10 @@ def archive() -> Path:
         [sys.executable, "-m", "pip", *fetch, "--require-hashes", "-r", requirement, "-d", WORK], check=True
     )
     with tarfile.open(WORK / f"{name}.tar.gz") as packed:
-        # Python before 3.11.4 has no filters; the archive is the one whose hash the lock has.
-        packed.extractall(WORK, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        if hasattr(tarfile, "data_filter"):
+            packed.extractall(WORK, filter="data")
+        else:  # Python before 3.11.4 has no filters; the archive is the one whose hash the lock has.
+            packed.extractall(WORK)
     return unpacked
 
 
