@@ -52,6 +52,20 @@ def test_a_cap_is_never_passed_whatever_the_provider_counts() -> None:
     assert scene.ledger.balance == usd("100") - row.charged
 
 
+def test_a_long_answer_is_counted_in_tokens_whatever_its_length() -> None:
+    async def main() -> tuple[Scene, Heard]:
+        async with ScriptedServer(babbling) as server:
+            channel = Channel("up", "openai", "up", server.url("/v1"), {"m": "m"}, secret="sk")
+            scene = Scene("100", channels=(channel,))
+            return scene, await scene.ask(chat("a", "m", stream=True, max_cost_usd=0.15))
+
+    scene, heard = asyncio.run(main())
+
+    (row,) = scene.ledger.rows()
+    assert len(heard.text) > 256 * 1024
+    assert len(heard.text) // 6 < row.usage.completion < len(heard.text) // 4
+
+
 async def babbling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A stream that ends only when nobody listens."""
     await reader.readuntil(b"\r\n\r\n")
