@@ -1,10 +1,15 @@
 """JSON lines, one a request: collected on the loop, written by a thread, so that a slow reader of the log
 never slows a call. The queue is bounded: what does not fit is counted and told, not kept.
+
+An error is told by its type and its frames, never by its message, which may hold what was sent.
 """
 
+import io
+import logging
 import sys
 import threading
 import traceback
+from collections import deque
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import BinaryIO
@@ -17,6 +22,9 @@ from deeptoken.observe.record import Record
 LINES_MAX = 50_000
 """Lines that wait for the writer, at most."""
 FLUSH_S = 0.05
+STOP_S = 2.0
+"""How long the end waits for the last lines to be written."""
+OURS = "deeptoken"
 
 
 @lru_cache(maxsize=4)
@@ -31,12 +39,13 @@ def timestamp() -> str:
 
 
 class Log:
-    """Where log lines go. Use as ``with Log(...)``: what was logged is written on the way out."""
+    """Where log lines go, from any thread. Use as ``with Log(...)``: the way out writes what was logged."""
 
     def __init__(self, to: BinaryIO | None = None) -> None:
-        self._to = to or sys.stderr.buffer
-        self._lines: list[bytes] = []
+        self._to = to or _standard_error()
+        self._lines: deque[bytes] = deque()
         self._lost = 0
+        self._losing = threading.Lock()
         self._encode = msgspec.json.Encoder().encode
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
@@ -47,7 +56,7 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._thread.join()
+        self._thread.join(STOP_S)
 
     def request(self, record: Record) -> None:
         self._put(self._encode(record))
@@ -57,15 +66,15 @@ class Log:
         self._put(self._encode({"time": timestamp(), "level": level, "event": event, **facts}))
 
     def unexpected(self, id: str, error: BaseException) -> None:
-        """A mistake of ours: its traceback, for the operator."""
-        trace = "".join(traceback.format_exception(error))
-        self.event("unexpected", "error", id=id, error=repr(error), traceback=trace)
+        """A mistake of ours: where it happened, for the operator."""
+        self.event("unexpected", "error", id=id, error=type(error).__name__, traceback=_frames(error))
 
     def _put(self, line: bytes) -> None:
-        if len(self._lines) >= LINES_MAX:
-            self._lost += 1
-        else:
+        if len(self._lines) < LINES_MAX:
             self._lines.append(line)
+            return
+        with self._losing:
+            self._lost += 1
 
     def _write(self) -> None:
         while not self._closing.wait(FLUSH_S):
@@ -73,16 +82,56 @@ class Log:
         self._flush()
 
     def _flush(self) -> None:
-        lines, self._lines = self._lines, []
-        if lost := self._lost:
-            self._lost = 0
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        with self._losing:
+            lost, self._lost = self._lost, 0
+        if lost:
             lines.append(
                 self._encode({"time": timestamp(), "level": "warning", "event": "log_lost", "lines": lost})
             )
         if lines:
             try:
-                self._to.write(b"\n".join(lines) + b"\n")
-                self._to.flush()
+                self._send(b"\n".join(lines) + b"\n")
             except (OSError, ValueError):
                 # The reader of the log has gone; there is nowhere left to say so.
                 return
+
+    def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest and (written := self._to.write(rest)):
+            rest = rest[written:]
+        self._to.flush()
+
+
+class Forwarded(logging.Handler):
+    """Takes what is told by the standard library's `logging`: warnings of all, and what ours tell besides.
+
+    The first line of a message only: asyncio shows an error's own message in the lines after it.
+    """
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        ours = record.name == OURS or record.name.startswith(f"{OURS}.")
+        if record.levelno < logging.WARNING and not ours:
+            return
+        try:
+            message = record.getMessage().strip().partition("\n")[0]
+        except (KeyError, TypeError, ValueError):
+            self.handleError(record)
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        facts = {} if error is None else {"error": type(error).__name__, "traceback": _frames(error)}
+        self._log.event("log", record.levelname.lower(), logger=record.name, message=message, **facts)
+
+
+def _frames(error: BaseException) -> str:
+    return "".join(traceback.format_tb(error.__traceback__))
+
+
+def _standard_error() -> BinaryIO | io.RawIOBase:
+    """Without its buffer: a write that blocks would hold the buffer's lock, which the exit needs."""
+    buffer = sys.stderr.buffer
+    return buffer.raw if isinstance(buffer, io.BufferedWriter) else buffer
