@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -123,7 +124,9 @@ def losses(run: Run) -> list[str]:
 def machine() -> list[str]:
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     total = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal")]
-    nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr.strip()
+    nginx = "no nginx"
+    if shutil.which("nginx"):
+        nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr.strip()
     return [
         f"{os.cpu_count()} cores of {model[0].partition(':')[2].strip() if model else platform.machine()}, "
         f"{int(total[0].split()[1]) // 1024:,} MB, Linux {platform.release()}",

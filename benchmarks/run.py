@@ -19,7 +19,7 @@ import results
 from figures import Bench, Load, Rounds, rounds
 from processes import NotReady, Server
 from results import Run
-from stage import Stage, missing
+from stage import Stage, missing, there
 
 from deeptoken import clock
 
@@ -58,10 +58,11 @@ def main() -> int:
     kind.add_argument("--busy", action="store_true", help="keep disturbed rounds, write nothing")
     asked = parser.parse_args()
     lacking = missing()
+    print(*lacking.values(), sep="\n", file=sys.stderr)
     if (os.cpu_count() or 1) < 2:
-        lacking.append("There is one core; the gateway and the load need one each.")
-    if lacking:
-        print("Nothing was measured.", *lacking, sep="\n", file=sys.stderr)
+        print("There is one core; the gateway and the load need one each.", file=sys.stderr)
+    if "gcc" in lacking or (os.cpu_count() or 1) < 2:
+        print("Nothing was measured.", file=sys.stderr)
         return 1
     with Stage(FOLDER) as stage:
         try:
@@ -75,19 +76,28 @@ def _measure(stage: Stage, *, quick: bool, busy: bool) -> int:
     run, bench = Run(skipped=list(NOT_MEASURED)), Bench(stage.folder, stage.key)
     length = Length(quick=quick, busy=busy)
     whole, streams = stage.upstreams()
-    proxy, proxied_streams = stage.proxy(whole, streams)
+    proxies: tuple[list[Server], list[Server]] = [], []
+    if there("nginx"):
+        proxy, proxied_streams = stage.proxy(whole, streams)
+        proxies = [proxy], [proxied_streams]
+    else:
+        run.skipped.append("What is compared with nginx: it is not here.")
     if not quick:
         _start(stage, whole, streams, run)
     gateway = stage.gateway(whole, streams)
     if not quick:
         _memory_of_requests(bench, gateway, run)
     for name, size in (("whole_1k", 1_000), ("whole_30k", 30_000)):
-        _throughput(bench, [proxy, gateway], name, size, length, run)
+        _throughput(bench, [*proxies[0], gateway], name, size, length, run)
     if not quick:
-        _added(bench, [whole, proxy, gateway], length, run)
-    _streams(bench, [streams, proxied_streams, gateway], length, run)
+        _added(bench, [whole, *proxies[0], gateway], length, run)
+    _streams(bench, [streams, *proxies[1], gateway], length, run)
     if not quick:
         _memory_of_streams(bench, gateway, run)
+    return _closing(run, quick=quick, busy=busy)
+
+
+def _closing(run: Run, *, quick: bool, busy: bool) -> int:
     print(results.said(run, judged=not busy), *run.details, sep="\n")
     if busy:
         return 0
@@ -135,7 +145,7 @@ def _throughput(bench: Bench, servers: list[Server], name: str, size: int, lengt
         length.rounds,
         busy=length.busy,
     )
-    if _enough(done, name, run):
+    if _enough(done, name, run) and len(servers) > 1:
         run.figures[name] = done.ratio(lambda load: load.per_second, "gateway", "nginx")
     for server in servers if done.kept else ():
         low, high = done.spread(lambda load: load.per_second, server.name)
@@ -165,7 +175,8 @@ def _streams(bench: Bench, servers: list[Server], length: Length, run: Run) -> N
         busy=length.busy,
     )
     if _enough(done, "streams", run):
-        run.figures["stream_cpu"] = done.ratio(lambda load: load.cpu_per_event_us, "gateway", "nginx")
+        if there("nginx"):
+            run.figures["stream_cpu"] = done.ratio(lambda load: load.cpu_per_event_us, "gateway", "nginx")
         run.figures["first_event"] = done.difference(lambda load: load.first.p50 / 1e3, "gateway", "direct")
     for server in servers if done.kept else ():
         events = done.median(lambda load: load.events / load.seconds, server.name)

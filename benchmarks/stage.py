@@ -11,7 +11,7 @@ from processes import LOAD_CORE, SERVER_CORE, Server, free_port, start
 from deeptoken import ids
 
 HERE = Path(__file__).parent
-NEEDED = {"gcc": "gcc libc6-dev", "nginx": "nginx-light"}
+PACKAGES = {"gcc": "gcc libc6-dev", "nginx": "nginx-light"}
 """A program, and the Debian packages that bring it."""
 
 ANSWER = (
@@ -111,14 +111,18 @@ class Stage:
 
     def upstreams(self) -> tuple[Server, Server]:
         """The one that answers at once, and the one that streams."""
-        port = free_port()
         answer = ANSWER % ("word " * (ANSWER_BYTES // 5))[: ANSWER_BYTES - len(ANSWER) + 2]
-        whole = self._nginx("direct", ANSWERING.format(port=port, answer=answer), port, LOAD_CORE)
+        file = self.folder / "answer.json"
+        file.write_text(answer)
         port = free_port()
-        command = [sys.executable, str(HERE / "upstream.py"), str(port)]
+        command = [sys.executable, str(HERE / "upstream.py"), str(port), str(file)]
         streams = start("direct-streams", command, port=port, core=LOAD_CORE, folder=self.folder)
         self._running.callback(streams.stop)
-        return whole, streams.at(port, "direct")
+        if not there("nginx"):
+            return streams.at(port, "direct"), streams.at(port, "direct")
+        port = free_port()
+        whole = self._nginx("direct", ANSWERING.format(port=port, answer=answer), port, LOAD_CORE)
+        return whole, streams.at(streams.port, "direct")
 
     def proxy(self, whole: Server, streams: Server) -> tuple[Server, Server]:
         """nginx before each of the two."""
@@ -155,10 +159,14 @@ class Stage:
         return server
 
 
-def missing() -> list[str]:
-    """What a run needs and this machine has not, as sentences."""
-    return [
-        f"{program} is not here. Debian has it in: {packages}."
-        for program, packages in NEEDED.items()
-        if shutil.which(program) is None
-    ]
+def there(program: str) -> bool:
+    return shutil.which(program) is not None
+
+
+def missing() -> dict[str, str]:
+    """The programs that this machine has not, and where they are, as sentences."""
+    return {
+        program: f"{program} is not here. Debian has it in: {packages}."
+        for program, packages in PACKAGES.items()
+        if not there(program)
+    }

@@ -1,5 +1,6 @@
-"""A provider that streams: `python benchmarks/upstream.py PORT`. The model's name decides.
+"""A provider: `python benchmarks/upstream.py PORT ANSWER`. The model's name decides.
 
+    bench          the bytes of the file ANSWER, whole
     bench-stream   100 events, one each 20 ms
     bench-open     60 events, one a second: streams that stay open
 
@@ -8,6 +9,7 @@ Role and first word leave at once, with the head: a gateway that waits for conte
 
 import asyncio
 import sys
+from pathlib import Path
 
 import uvloop
 
@@ -36,8 +38,9 @@ LAST_FRAMES = framed(LAST) + framed(USAGE + b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
 class Upstream(asyncio.Protocol):
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, answer: bytes) -> None:
         self.loop = loop
+        self.answer = answer
         self.received = b""
         self.timer: asyncio.TimerHandle | None = None
 
@@ -53,7 +56,11 @@ class Upstream(asyncio.Protocol):
         if len(body) < length:
             return
         self.received = b""
-        events, self.gap = next(plan for name, plan in PLANS.items() if name in body)
+        plan = next((plan for name, plan in PLANS.items() if name in body), None)
+        if plan is None:
+            self.transport.write(self.answer)
+            return
+        events, self.gap = plan
         self.transport.write(FIRST_FRAME)
         self.left = events - 3
         self.due = self.loop.time() + self.gap
@@ -71,11 +78,12 @@ class Upstream(asyncio.Protocol):
             self.timer.cancel()
 
 
-async def main(port: int) -> None:
+async def main(port: int, body: bytes) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Upstream(loop), "127.0.0.1", port, backlog=4096)
+    answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    server = await loop.create_server(lambda: Upstream(loop, answer + body), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2]).read_bytes()))
