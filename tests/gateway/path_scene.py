@@ -171,21 +171,37 @@ class Scene:
         self.answering = asyncio.Event()
         """A provider has begun to answer."""
 
-    async def ask(self, body: Mapping[str, Any] | bytes, **call: Any) -> Heard:
+    async def ask(self, body: Mapping[str, Any] | bytes, *, left: bool = True, **call: Any) -> Heard:
         """The answer to one call, to the end.
 
         Raises:
             Whatever the path raises.
         """
-        heard: list[Heard] = []
+        self.call = inbound(**call)
+        peer = Listening(body, self.answering, left=left)
+        await self.gateway.answer(self.call, peer)
+        assert peer.heard is not None
+        return peer.heard
 
-        def outlet_for(chat: Chat) -> Heard:
-            heard.append(Heard(chat, self.answering))
-            return heard[0]
 
-        self.call = inbound(body, **call)
-        await self.gateway.answer(self.call, outlet_for)
-        return heard[0]
+class Listening:
+    """A caller in memory."""
+
+    def __init__(self, body: Mapping[str, Any] | bytes, answering: asyncio.Event, *, left: bool) -> None:
+        self.heard: Heard | None = None
+        self._body = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        self._answering = answering
+        self._left = left
+
+    async def read_body(self) -> bytes:
+        return self._body
+
+    def outlet_for(self, chat: Chat) -> Heard:
+        self.heard = Heard(chat, self._answering)
+        return self.heard
+
+    def left(self) -> bool:
+        return self._left
 
 
 def sim(name: str, models: dict[str, str], **settings: Any) -> Channel:
@@ -196,12 +212,7 @@ def sim(name: str, models: dict[str, str], **settings: Any) -> Channel:
     )
 
 
-def inbound(body: Mapping[str, Any] | bytes, **call: Any) -> Inbound:
-    raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-
-    async def read() -> bytes:
-        return raw
-
+def inbound(**call: Any) -> Inbound:
     number = ids.uuid7()
     return Inbound(
         **{
@@ -211,8 +222,6 @@ def inbound(body: Mapping[str, Any] | bytes, **call: Any) -> Inbound:
             "secret": SECRET,
             "address": "127.0.0.1",
             "began": clock.monotonic(),
-            "left": lambda: True,
-            "body": read,
             **call,
         }
     )

@@ -273,7 +273,7 @@ def test_what_our_own_stop_cuts_short_is_the_operators() -> None:
     async def stop() -> Scene:
         paced = sim("sim", {"m/slow": "slow"}, options={"sim": {"delay": 0.01, "pace": 5}})
         scene = Scene("1", channels=(paced,))
-        task = asyncio.create_task(scene.ask(chat("one", "m/slow", stream=True), left=lambda: False))
+        task = asyncio.create_task(scene.ask(chat("one", "m/slow", stream=True), left=False))
         await scene.answering.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

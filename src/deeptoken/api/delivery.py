@@ -10,13 +10,12 @@ keeps an idle connection alive.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from deeptoken import clock
 from deeptoken.api.errors import JSON, Headers, body
-from deeptoken.api.exchange import Exchange
 from deeptoken.catalog.price import charge
 from deeptoken.errors import DeeptokenError
 from deeptoken.gateway.inbound import Inbound
@@ -37,6 +36,15 @@ COMMENT = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
+class Door(Protocol):
+    """The HTTP exchange that an answer belongs to."""
+
+    @property
+    def call(self) -> Inbound: ...
+    def common_headers(self) -> Headers: ...
+    async def send(self, message: dict[str, Any]) -> None: ...
+
+
 class Head(msgspec.Struct):
     """What the chunks of one answer share."""
 
@@ -52,7 +60,7 @@ READ_FINISHED = msgspec.json.Decoder(dict[str, Any]).decode
 class Outlet:
     """What both forms share: the head's facts, the usage object, what is kept for a repeat."""
 
-    def __init__(self, exchange: Exchange, chat: Chat) -> None:
+    def __init__(self, exchange: Door, chat: Chat) -> None:
         self.begun = False
         """The head has left."""
         self._exchange = exchange
@@ -89,7 +97,7 @@ class Outlet:
 class Whole(Outlet):
     """A ``chat.completion``, sent when it is settled."""
 
-    def __init__(self, exchange: Exchange, chat: Chat) -> None:
+    def __init__(self, exchange: Door, chat: Chat) -> None:
         super().__init__(exchange, chat)
         self._fields: dict[str, Any] | None = None
         self._assembler: Assembler | None = None
@@ -148,7 +156,7 @@ class Whole(Outlet):
 class Events(Outlet):
     """Server-sent events: each ``chat.completion.chunk`` as it comes."""
 
-    def __init__(self, exchange: Exchange, chat: Chat, heartbeat_s: float) -> None:
+    def __init__(self, exchange: Door, chat: Chat, heartbeat_s: float) -> None:
         super().__init__(exchange, chat)
         options = chat.request.stream_options
         self._with_usage = self._with_cost or bool(options and options.include_usage)

@@ -6,14 +6,16 @@ Plain ASGI: no framework stands between the socket and the path of a call.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
+from deeptoken.api.delivery import Events, Whole
 from deeptoken.api.errors import Headers
 from deeptoken.errors import DeeptokenError, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
+from deeptoken.wire.chat import Chat
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,13 +37,6 @@ PREFLIGHT = [
     (b"access-control-allow-headers", b"*, authorization"),
     (b"access-control-max-age", b"86400"),
 ]
-
-
-class Outlet(Protocol):
-    """An answer under way; see `delivery.py`."""
-
-    async def fail(self, error: DeeptokenError) -> None: ...
-    def close(self) -> None: ...
 
 
 class Exchange:
@@ -66,7 +61,7 @@ class Exchange:
         """The head of the answer has left."""
         self.ended = False
         """So has all of it."""
-        self.outlet: Outlet | None = None
+        self.outlet: Events | Whole | None = None
         """Where the answer goes, once there is one."""
         self._send = send
         self._receive = receive
@@ -83,8 +78,6 @@ class Exchange:
             secret=authorization[7:].strip() if authorization[:7].lower() == "bearer " else None,
             address=None,
             began=clock.monotonic(),
-            body=self.read_body,
-            left=self.left,
         )
 
     @property
@@ -92,7 +85,7 @@ class Exchange:
         client = self.scope.get("client")
         return client[0] if client else None
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
+    async def send(self, message: dict[str, Any]) -> None:
         self.started = True
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self.ended = True
@@ -108,6 +101,16 @@ class Exchange:
         call.organization = self.header(b"x-deeptoken-org")
         call.idempotency_key = self.header(b"idempotency-key")
         call.timeout = self.header(b"x-deeptoken-timeout")
+
+    def outlet_for(self, chat: Chat) -> Events | Whole:
+        self.outlet = Events(self, chat, self._server.heartbeat_seconds) if chat.stream else Whole(self, chat)
+        return self.outlet
+
+    def let_go(self) -> None:
+        """It is over. No circle is left: what it took is free at once, and not when it is collected."""
+        if self.outlet is not None:
+            self.outlet.close()
+            self.outlet = None
 
     def left(self) -> bool:
         """Whether the client has gone away, as far as the server tells."""

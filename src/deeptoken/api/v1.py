@@ -13,7 +13,6 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.api.address import Proxies
-from deeptoken.api.delivery import Events, Whole
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import PREFLIGHT, Exchange, Receive, Scope, Send
 from deeptoken.api.server import Connection
@@ -39,7 +38,6 @@ from deeptoken.observe.logs import Log, timestamp
 from deeptoken.observe.metrics import Metrics
 from deeptoken.observe.record import Record
 from deeptoken.settings import Server
-from deeptoken.wire.chat import Chat
 from deeptoken.wire.usage import Usage
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -97,6 +95,7 @@ class V1:
             if connection is not None:
                 connection.serving = None
             self._note(exchange)
+            exchange.let_go()
 
     def _told(
         self, exchange: Exchange, connection: Connection | None, problem: BaseException
@@ -133,18 +132,7 @@ class V1:
 
     async def _chat_completions(self, exchange: Exchange) -> None:
         exchange.read_options()
-        heartbeat_s = self._server.heartbeat_seconds
-
-        def outlet_for(chat: Chat) -> Events | Whole:
-            outlet = Events(exchange, chat, heartbeat_s) if chat.stream else Whole(exchange, chat)
-            exchange.outlet = outlet
-            return outlet
-
-        try:
-            await self._gateway.answer(exchange.call, outlet_for)
-        finally:
-            if exchange.outlet is not None:
-                exchange.outlet.close()
+        await self._gateway.answer(exchange.call, exchange)
 
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call

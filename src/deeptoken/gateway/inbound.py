@@ -1,7 +1,5 @@
 """A call as it comes in, whatever brought it."""
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 
 from deeptoken.gateway.trace import Trace
@@ -21,9 +19,6 @@ class Inbound(msgspec.Struct):
     address: str | None
     began: float
     """On the monotonic clock."""
-    body: Callable[[], Awaitable[bytes]]
-    left: Callable[[], bool]
-    """Whether the caller has gone away."""
     organization: str | None = None
     idempotency_key: str | None = None
     timeout: str | None = None

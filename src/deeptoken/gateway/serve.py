@@ -15,7 +15,6 @@ Whatever fails, and whoever hangs up, the tab closes: once, and before the answe
 that was delivered whole has its row.
 """
 
-from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -52,6 +51,16 @@ class Outlet(Delivery, Protocol):
     async def finish(self) -> None: ...
 
 
+class Peer(Protocol):
+    """The caller's end of a call."""
+
+    async def read_body(self) -> bytes: ...
+    def outlet_for(self, chat: Chat) -> Outlet: ...
+    def left(self) -> bool:
+        """Whether the caller has gone away."""
+        ...
+
+
 class Deadlines(msgspec.Struct, frozen=True):
     """Seconds a whole answer and a stream may take at most."""
 
@@ -71,20 +80,20 @@ class Gateway:
         self._upstream = upstream
         self._deadlines = deadlines
 
-    async def answer(self, call: Inbound, outlet_for: Callable[[Chat], Outlet]) -> None:
-        """Answer `call` through an outlet that suits its chat.
+    async def answer(self, call: Inbound, peer: Peer) -> None:
+        """Answer `call`, through an outlet of its peer.
 
         Raises the errors that this module's table names; `Cut` after the first content; `Replay`.
         """
         snapshot = self.snapshot
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
-            chat = _read(call, await call.body())
+            chat = _read(call, await peer.read_body())
             model, candidates = _authorised(call, snapshot, caller, chat)
             deadline = self._deadline(call, chat)
             order = plan(self._free(candidates), ids.draw)
-            outlet = outlet_for(chat)
-            async with Tab(self._ledger, caller, model, chat, call, outlet) as tab:
+            outlet = peer.outlet_for(chat)
+            async with Tab(self._ledger, caller, model, chat, call, outlet, peer.left) as tab:
                 wanted = tab.wanted(_asked(call, model), deadline)
                 with closing(await self._first_answer(call, order, wanted)) as answer:
                     tab.begin(answer)

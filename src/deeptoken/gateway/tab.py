@@ -9,6 +9,7 @@ Amounts are held before they are used, so a wallet is never overdrawn; what a pr
 that cannot grow is the operator's loss, at most a quarter of the hold and what was on its way.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
@@ -79,7 +80,14 @@ class Tab:
     """One call's money. Use as ``async with``; see the module's words for its life."""
 
     def __init__(
-        self, ledger: Ledger, caller: Caller, model: Model, chat: Chat, call: Inbound, delivery: Delivery
+        self,
+        ledger: Ledger,
+        caller: Caller,
+        model: Model,
+        chat: Chat,
+        call: Inbound,
+        delivery: Delivery,
+        left: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._caller = caller
@@ -87,6 +95,7 @@ class Tab:
         self._chat = chat
         self._call = call
         self._delivery = delivery
+        self._left = left
         self._price = model.price
         self._ratio = caller.group.ratio_ppm
         self._choices = chat.request.n or 1
@@ -290,7 +299,7 @@ class Tab:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         trace = self._call.trace
-        left = self._call.left()
+        left = self._left()
         trace.outcome = outcome_of(error, dry=bool(self.dry), delivered=self._chat.stream, left=left)
         trace.status, trace.code = status_of(error, left=left)
         bill = trace.bill = await self._reckon(trace.outcome)
