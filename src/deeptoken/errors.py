@@ -128,9 +128,10 @@ class ModelNotFound(Refused):
     status = 404
     code = "model_not_found"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, message: str | None = None) -> None:
         super().__init__(
-            f"The model {model!r} does not exist here, or has no price. "
+            message
+            or f"The model {model!r} does not exist here, or has no price. "
             "GET /v1/models lists what this key may call.",
             param="model",
         )
@@ -282,7 +283,13 @@ class WalletEmpty(Exhausted):
 
 
 class BudgetExceeded(Exhausted):
+    """A rolling ceiling is reached. Without a time to wait, no waiting helps."""
+
     code = "budget_exceeded"
+
+    @property
+    def should_retry(self) -> bool | None:
+        return False if self.retry_after_s is None else super().should_retry
 
 
 class RateLimited(Exhausted):

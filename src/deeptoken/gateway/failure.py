@@ -40,7 +40,9 @@ def final(failure: Failure, at: Candidate) -> errors.DeeptokenError:
         case "slow":
             return errors.UpstreamTimeout(message)
         case "misconfigured":
-            return errors.ModelNotFound(at.model.id)
+            return errors.ModelNotFound(
+                at.model.id, f"The provider that serves {at.model.id!r} here does not have it: {message}"
+            )
     if failure.status in BUSY:
         return errors.UpstreamUnavailable(message, retry_after_s=failure.retry_after_s)
     if failure.code == INVALID_RESPONSE:

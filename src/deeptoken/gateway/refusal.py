@@ -1,5 +1,7 @@
 """What the ledger answers to a hold, as an error for the caller; how the end of a call stands in its row."""
 
+from math import ceil
+
 from deeptoken.errors import (
     BudgetExceeded,
     DeeptokenError,
@@ -29,15 +31,18 @@ class Replay(Exception):
 def refusal(refused: Refused, needed: NanoUsd, affordable: int) -> DeeptokenError:
     """`needed` is the least that the call costs, `affordable` the tokens that what is free would pay."""
     retry_after_s = None if refused.retry_after_us is None else refused.retry_after_us / SECOND_US
+    wait_s = max(1, ceil(retry_after_s or 1))
     match refused.reason:
         case "rate_limited":
             return RateLimited(
-                f"This key's limit {refused.limit} is reached. Try again later.", retry_after_s=retry_after_s
+                f"This key's limit {refused.limit} is reached. Try again in {wait_s} s.",
+                retry_after_s=retry_after_s,
             )
         case "budget_exceeded":
             return BudgetExceeded(
                 f"This call needs {show(needed)} and the key's ceiling over {refused.limit} leaves "
-                f"{show(refused.room.balance)}. Wait, or ask for a higher ceiling.",
+                f"{show(refused.room.balance)}. "
+                + ("Ask for a higher ceiling." if retry_after_s is None else f"It passes in {wait_s} s."),
                 retry_after_s=retry_after_s,
             )
         case "held_by_inflight" if refused.limit:
