@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -273,3 +274,11 @@ def test_delay_and_pace_are_those_of_the_command_line() -> None:
     ]
 
     assert [[step.wait_s for step in answer.steps] for answer in answers] == [[0, 3, 0.5, 0, 0]] * 2
+
+
+def test_a_body_does_not_wait_until_its_head_is_acknowledged() -> None:
+    with mock.listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+
+    with connection:
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

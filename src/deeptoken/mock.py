@@ -100,7 +100,7 @@ class BreakableProtocol(HttpToolsProtocol):
 
 async def serve(host: str, port: int, *, options: Mapping[str, float] | None = None) -> None:
     """Answer until the process is told to stop."""
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         await _server(options).serve(sockets=[listener])
 
 
@@ -110,7 +110,7 @@ async def running(
 ) -> AsyncIterator[str]:
     """The mock beside other work, on a free port; gives its base URL, ``http://127.0.0.1:41235/v1``."""
     server = _server(options)
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         # Not a group of tasks: it would wrap what the caller's block raises.
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -132,9 +132,16 @@ def _server(options: Mapping[str, float] | None) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket whose connections send each piece at once.
+
+    asyncio does not see to that on a socket that it did not open: a head would go out, and its body wait
+    40 ms for the client to acknowledge it.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    listener = socket.create_server((host, port), family=family, backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 async def _body(receive: Receive) -> bytes:
