@@ -12,7 +12,7 @@ from cli_scene import Installation, install
 
 from deeptoken.catalog.model import Channel
 from deeptoken.installation import opened
-from deeptoken.store.secrets import load_secrets
+from deeptoken.store.secrets import key_file, load_secrets
 
 SECRET = "sk-upstream-0123456789"
 
@@ -197,3 +197,32 @@ def test_channels_are_listed_by_priority_from_the_file_and_the_database(place: I
     assert {row["source"] for row in rows} == {"file", "database"}
     assert json.dumps(rows).count(SECRET) == 0
     assert "first" in place.done("channels", "list").splitlines()[1]
+
+
+def test_a_secrets_key_that_is_missing_is_not_made_anew_while_credentials_are_sealed(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    words = ("channels", "create", "xai-1", "--provider", "xai", "--api-key-env", "UP")
+    place.done(*words, env={"UP": SECRET})
+    key = key_file(place.database)
+    kept = key.read_bytes()
+    key.unlink()
+    before = place.rows("users", "list")
+    place.file.write_text(place.file.read_text() + '[[users]]\nname = "late"\n')
+
+    served = subprocess.run(
+        [sys.executable, "-m", "deeptoken", "serve", "--port", "0", "--config", str(place.file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    edited = place.refusal("channels", "edit", "xai-1", "--api-key-env", "UP", code=1, env={"UP": SECRET})
+
+    assert served.returncode == 1
+    assert f"The secrets key {key} is missing" in served.stderr
+    assert f"The secrets key {key} is missing" in edited
+    assert not key.exists()
+    assert place.rows("users", "list") == before
+    place.done("channels", "delete", "xai-1")
+    place.done("init")
+    assert key.read_bytes() != kept

@@ -85,7 +85,7 @@ def sealed(settings: Settings) -> Check:
     if not rows:
         return Check("secrets key", "ok", "no credential is sealed in the database")
     if not key_file(path).exists():
-        detail = f"{key_file(path)} is missing: restore it, or give each channel its credential again"
+        detail = f"{key_file(path)} is missing: restore it, or delete those channels and create them again"
         return Check("secrets key", "failed", detail)
     try:
         secrets = load_secrets(path)

@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deeptoken.ids import random_bytes
+from deeptoken.store.reads import Reader
 from deeptoken.store.sqlite import StoreError
 
 KEY_BYTES = 32
@@ -50,9 +51,14 @@ def load_secrets(database: Path) -> Secrets:
     """Read the secrets key beside the database, and make it if there is none yet.
 
     Raises:
-        StoreError: the file is not a key, or others can read it.
+        StoreError: the file is not a key, or others can read it; or it is missing, and was there.
     """
     path = key_file(database)
+    if not path.exists() and _has_sealed(database):
+        raise StoreError(
+            f"The secrets key {path} is missing, and the database has credentials that it sealed. "
+            "Restore the key file, or delete those channels and create them again."
+        )
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -68,3 +74,10 @@ def load_secrets(database: Path) -> Secrets:
     if len(key) != KEY_BYTES:
         raise StoreError(f"{path} is not a secrets key: it has {len(key)} bytes, not {KEY_BYTES}.")
     return Secrets(key)
+
+
+def _has_sealed(database: Path) -> bool:
+    if not database.exists():
+        return False
+    with Reader(database) as reader:
+        return any(channel.secret is not None for channel in reader.channels())
