@@ -68,3 +68,20 @@ def test_what_surrounds_a_secret_is_cut_off(tmp_path: Path) -> None:
     ]
 
     assert tokens == [HIDDEN] * 3
+
+
+def test_who_only_administers_needs_no_secret_that_is_kept_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "deeptoken.toml"
+    file.write_text(
+        '[[channels]]\nname = "up"\nprovider = "openai"\napi_key = { env = "NOT_THERE" }\n'
+        '[[users]]\nname = "ops"\n'
+        '[[keys]]\nname = "ci"\nowner = "ops"\nsecret = { file = "nowhere" }\n'
+    )
+    providers = {"openai": "https://api.openai.com/v1"}
+
+    settings = load(file, {}, providers=providers, secrets=False)
+
+    assert [channel.name for channel in settings.channels] == ["up"]
+    assert [key.name for key in settings.keys] == ["ci"]
+    with pytest.raises(ConfigError, match="NOT_THERE"):
+        load(file, {}, providers=providers)

@@ -58,10 +58,15 @@ def find(path: FilePath | None, environ: Mapping[str, str]) -> FilePath | None:
 
 
 def load(
-    path: FilePath | None, environ: Mapping[str, str], *, providers: Mapping[str, str | None]
+    path: FilePath | None,
+    environ: Mapping[str, str],
+    *,
+    providers: Mapping[str, str | None],
+    secrets: bool = True,
 ) -> Settings:
     """The settings of a file (None: of the environment alone), checked.
 
+    Without `secrets`, those that are kept elsewhere are not looked for: to administer takes none.
     `providers` are the names that a channel may use, each with its own base URL (None: it has none).
 
     Raises:
@@ -74,7 +79,7 @@ def load(
         raise _malformed(error, path, text) from None
     folder = path.resolve().parent if path else FilePath.cwd()
     plain: list[Path] = []
-    sources = sections.Sources(environ, folder, plain)
+    sources = sections.Sources(environ, folder, plain, secrets)
     variables: dict[Path, str] = {}
     try:
         _overlay(raw, sources, variables)

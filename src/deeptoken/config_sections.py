@@ -41,12 +41,18 @@ OPTIONS = {"sim": ("sim",), "azure": ("api_version",)}
 """Keys of a channel that only one provider knows."""
 
 
+ELSEWHERE = Secret("kept elsewhere")
+"""Stands for a secret in a command that needs none."""
+
+
 class Sources(NamedTuple):
     """Where secrets and files come from, and which secrets stood in the file itself."""
 
     environ: Mapping[str, str]
     folder: FilePath
     plain: list[Path]
+    fetched: bool = True
+    """False: a secret that is kept elsewhere is not looked for; `ELSEWHERE` stands for it."""
 
     def file(self, value: Any, path: Path) -> FilePath:
         """A file that is there, named relative to the configuration."""
@@ -61,6 +67,8 @@ class Sources(NamedTuple):
             case str() if value.strip():
                 self.plain.append(path)
                 return secret_of(value, path)
+            case {"env": str(), **more} | {"file": str(), **more} if not more and not self.fetched:
+                return ELSEWHERE
             case {"env": str(name), **more} if not more:
                 found = self.environ.get(name, "")
                 if not found.strip():
@@ -243,7 +251,7 @@ def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUse
     if (secret is None) == (digest is None):
         raise Wrong(path, 'a key needs its "secret", or the "sha256" of it, and not both')
     if secret is not None:
-        if not ids.well_formed(secret):
+        if secret is not ELSEWHERE and not ids.well_formed(secret):
             raise Wrong(
                 (*path, "secret"),
                 'this is no key, or it has a typo; "deeptoken keys generate" prints a well-formed one',

@@ -37,7 +37,7 @@ def command(file: Path | None, as_json: bool) -> None:
 
 def _checked(file: Path | None) -> Iterator[Check]:
     try:
-        settings = load(file)
+        settings = load(file, secrets=True)
     except ConfigError as error:
         yield Check("configuration", "failed", str(error))
         return

@@ -29,7 +29,7 @@ def command(operator: str | None, file: Path | None) -> None:
 
     The operator's key is printed once. A second `init` changes nothing.
     """
-    settings = load(file)
+    settings = load(file, secrets=True)
     path = settings.database.path
     if not path.parent.is_dir():
         raise Mistake(

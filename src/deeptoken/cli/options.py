@@ -85,8 +85,8 @@ def with_json(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, an object a line.")(command)
 
 
-def load(file: Path | None) -> Settings:
-    """The settings.
+def load(file: Path | None, *, secrets: bool = False) -> Settings:
+    """The settings; `secrets` for who calls providers or serves: the others need none in their environment.
 
     Raises:
         ConfigError: the first thing that is wrong with them.
@@ -95,7 +95,7 @@ def load(file: Path | None) -> Settings:
     from deeptoken.providers.registry import BASE_URLS
 
     environ = config.environment()
-    return config.load(config.find(file, environ), environ, providers=BASE_URLS)
+    return config.load(config.find(file, environ), environ, providers=BASE_URLS, secrets=secrets)
 
 
 def whose_file(settings: Settings) -> str:

@@ -19,12 +19,12 @@ from deeptoken.settings import ConfigError, Settings
 def command(file: Path | None, host: str | None, port: int | None, workers: int | None, check: bool) -> None:
     """Run the gateway until SIGTERM. SIGHUP reads the configuration again."""
     if check:
-        click.echo(f"{load(file).file or 'The environment'}: the configuration is right.")
+        click.echo(f"{load(file, secrets=True).file or 'The environment'}: the configuration is right.")
         return
     if workers is not None and workers > 1:
         raise ConfigError("--workers: this version runs one worker")
     serve(
-        lambda: load(file),
+        lambda: load(file, secrets=True),
         host=host,
         port=port,
         listening=lambda address: click.echo(f"DeepToken serves {address}"),
