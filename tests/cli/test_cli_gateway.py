@@ -154,9 +154,21 @@ def test_chat_is_a_conversation_over_standard_input(gateway: Running) -> None:
     assert rows[1]["prompt_tokens"] > rows[0]["prompt_tokens"]
 
 
-def test_chat_takes_the_first_model_that_the_key_may_call(gateway: Running) -> None:
-    result = talk(gateway, "chat", "Hello", key=gateway.narrow)
+def test_chat_takes_the_cheapest_model_that_the_key_may_call(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UP", "sk-never-used")
+    gateway.run(
+        "channels", "create", "dear", "--provider", "openai", "--api-key-env", "UP", "--model", "gpt-4o"
+    )
+    words = ("keys", "create", "two", "--owner", "ops", "--model", "gpt-4o", "--model", "sim/echo")
+    secret = gateway.run(*words).strip()
+    listed = soon(gateway, "/models", secret, 200)
 
+    result = talk(gateway, "chat", "Hello", key=secret)
+
+    gateway.run("channels", "delete", "dear")
+    assert [model["id"] for model in listed["data"]] == ["gpt-4o", "sim/echo"]
     assert result.stdout == "Hello\n"
     assert "Talking to sim/echo" in result.stderr
 

@@ -72,6 +72,7 @@ def test_create_takes_every_limit(place: Installation) -> None:
         (("--ceiling", "5h=much"), "'5h=much' is no ceiling"),
         (("--ceiling", "5h=0.0000000001"), "--ceiling: an amount in USD has at most nine decimals"),
         (("--expires", "soon"), "'soon' is no time"),
+        (("--expires", "2001-01-01"), "--expires: that time has passed"),
         (("--model", "a", "--any-model"), "--model and --any-model contradict"),
     ],
 )
@@ -211,3 +212,7 @@ def test_list_shows_the_keys_of_one_owner(place: Installation) -> None:
 
     assert owners == {"user:poor"}
     assert "There is no user" in place.refusal("keys", "list", "--owner", "nobody")
+
+
+def test_a_keys_name_has_no_slash(place: Installation) -> None:
+    assert "has no slash" in place.refusal("keys", "create", "ops/ci", "--owner", "ops")

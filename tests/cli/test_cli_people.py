@@ -100,8 +100,20 @@ def test_a_grant_with_the_same_reference_is_made_once(place: Installation) -> No
     place.done("wallets", "grant", "gil", "1", "--ref", "invoice 7")
     again = place.run("wallets", "grant", "gil", "1", "--ref", "invoice 7")
 
-    assert "granted before" in again.stderr
+    assert (again.exit_code, "granted before" in again.stderr) == (0, True)
     assert place.row("wallets", "show", "gil")["balance"] == 1_000_000
+
+
+def test_a_reference_stands_for_one_grant(place: Installation) -> None:
+    place.done("users", "create", "ivy")
+    place.done("wallets", "grant", "ivy", "1", "--ref", "invoice 8")
+
+    more = place.refusal("wallets", "grant", "ivy", "2", "--ref", "invoice 8", code=1)
+    other = place.refusal("wallets", "grant", "poor", "1", "--ref", "invoice 8", code=1)
+
+    assert "is a grant of $1" in more
+    assert "to another wallet" in other
+    assert place.row("wallets", "show", "ivy")["balance"] == 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from cli_scene import USED, Installation, call, install
@@ -66,6 +67,8 @@ def test_filters_say_which_rows(place: Installation, options: tuple[str, ...], l
         (("--since", "999999999w"), "too far away"),
         (("--wallet", "user:nobody"), "There is no user"),
         (("--limit", "0"), "--limit"),
+        (("--key", "othr"), 'did you mean "other"?'),
+        (("--key", "ops/nothing"), "There is no key"),
     ],
 )
 def test_a_filter_that_cannot_be_is_refused(place: Installation, options: tuple[str, ...], why: str) -> None:
@@ -91,6 +94,18 @@ def test_a_key_name_that_two_owners_have_asks_for_the_owner(place: Installation)
     assert place.rows("usage", "--key", "poor/twin") == []
 
 
+def test_the_rows_of_a_deleted_key_are_found_by_its_name(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    place.done("keys", "create", "gone", "--owner", "ops")
+    call(place, "gone", label="d")
+    place.done("keys", "revoke", "gone")
+    place.done("keys", "delete", "gone")
+
+    rows = place.rows("usage", "--key", "gone")
+
+    assert [row["request_id"] for row in rows] == ["d"]
+
+
 def test_options_of_the_list_are_refused_before_another_command(place: Installation) -> None:
     line = place.refusal("usage", "--model", "sim/echo", "show", "b")
 
@@ -105,7 +120,8 @@ def test_an_export_has_every_row_that_matches(place: Installation) -> None:
     with target.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["request_id"] for row in rows] == ["c", "a"]
-    assert [row["charged"] for row in rows] == ["1350", "1350"]
+    assert [row["charged_credits"] for row in rows] == ["1350", "1350"]
+    assert [row["cost_credits"] for row in rows] == ["1350", "1350"]
     assert "has 2 rows" in told.stderr
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Gateway(msgspec.Struct, frozen=True):
 
 @click.command()
 @click.argument("message", required=False)
-@click.option("--model", help="Without it the first that this key may call.")
+@click.option("--model", help="Without it the cheapest that this key may call.")
 @click.option("--system", help="What the model is told before the conversation.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="The longest answer.")
 @with_gateway
@@ -58,7 +59,7 @@ def command(
     """Ask MESSAGE and print the answer as it comes. Without MESSAGE: a conversation, a line a message."""
     gateway = Gateway(origin(url, file), api_key(key_env), model or "", max_tokens)
     if model is None:
-        gateway = msgspec.structs.replace(gateway, model=asyncio.run(_first_model(gateway)))
+        gateway = msgspec.structs.replace(gateway, model=asyncio.run(_cheapest_model(gateway)))
         say(f"Talking to {gateway.model}; --model names another.")
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     for said in [message] if message is not None else _lines():
@@ -80,12 +81,17 @@ def _lines() -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-async def _first_model(gateway: Gateway) -> str:
+async def _cheapest_model(gateway: Gateway) -> str:
+    """By what a token in and a token out cost together."""
     body = await _asked(gateway, gateway.request("models"))
     models = msgspec.json.decode(body)["data"]
     if not models:
         raise Trouble("This key may call no model. `deeptoken models list` shows what is served.")
-    return str(models[0]["id"])
+    return str(min(models, key=_price)["id"])
+
+
+def _price(model: dict[str, Any]) -> Decimal:
+    return Decimal(model["prices"]["prompt"]) + Decimal(model["prices"]["completion"])
 
 
 async def _asked(gateway: Gateway, request: HttpRequest) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from deeptoken import clock
 from deeptoken.cli.options import Mistake, future
 from deeptoken.config_fields import Wrong, read_table
 from deeptoken.config_sections import CEILINGS, SCOPES, Sources, key_fields
@@ -83,12 +84,16 @@ def read_rules(told: dict[str, Any]) -> Rules:
     """Of the options of `with_rules`.
 
     Raises:
-        Mistake: two of them contradict.
+        Mistake: two of them contradict, or a time has passed.
     """
     for values, flag in (("models", "any_model"), ("ips", "any_ip"), ("expires", "never_expires")):
         if told[values] and told[flag]:
             option = values.removesuffix("s") if values != "expires" else values
             raise Mistake(f"--{option} and --{flag.replace('_', '-')} contradict each other: give one.")
+    if told["expires"] is not None and told["expires"] <= clock.wall_us():
+        raise Mistake(
+            "--expires: that time has passed. Name a later one; `deeptoken keys revoke` ends a key."
+        )
     return Rules(
         models=told["models"] or (() if told["any_model"] else None),
         ips=told["ips"] or (() if told["any_ip"] else None),

@@ -83,8 +83,11 @@ def create_key(name: str, owner: str, file: Path | None, as_json: bool, **told: 
     settings, rules = load(file), read_rules(told)
     with reader(settings) as books:
         user, owners, known = find_user(books, owner), owner_names(books), books.keys()
-        if not name.strip() or name.startswith("key_"):
-            raise Mistake("A key's name is not empty and does not begin with key_, as ids do.")
+        if not name.strip() or name.startswith("key_") or "/" in name:
+            raise Mistake(
+                "A key's name is not empty, has no slash (owner/name is how two of one name are told apart), "
+                "and does not begin with key_, as ids do."
+            )
         if any(key.name == name and key.owner == user.id for key in known):
             raise Mistake(f"{USER}{user.name} has a key {name} already.")
     if (name, USER + user.name) in _declared(settings):

@@ -25,6 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 LIMIT = 100
 PAGE = 5_000
 """Rows read at once for an export."""
+AMOUNTS = ("cost", "charged")
 
 
 def with_filters(command: Command) -> Command:
@@ -106,7 +107,7 @@ def show_usage(id: str, file: Path | None, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @with_config
 def export(target: Path, force: bool, file: Path | None, **told: Any) -> None:
-    """Write every row that matches to a file, newest first. Amounts are credits."""
+    """Write every row that matches to a file, newest first. Amounts are credits, and their columns say so."""
     settings = load(file)
     with reader(settings) as books:
         rows = _all(books, _filter(books, told))
@@ -125,14 +126,9 @@ def export(target: Path, force: bool, file: Path | None, **told: Any) -> None:
 
 
 def _filter(books: Reader, told: dict[str, Any]) -> UsageFilter:
-    """A key that is deleted is known by what was said: its rows are still there."""
-    key, wallet = told["key"], told["wallet"]
-    known = books.keys()
-    owners = {row.owner for row in known if key in (row.id, row.name)}
-    if key is not None and ("/" in key or len(owners) > 1):
-        key = find_key(books, key).id
+    wallet = told["wallet"]
     return UsageFilter(
-        key=key,
+        key=_key(books, told["key"]) if told["key"] is not None else None,
         wallet=find_wallet(books, wallet).id if wallet is not None else None,
         model=told["model"],
         channel=told["channel"],
@@ -140,6 +136,14 @@ def _filter(books: Reader, told: dict[str, Any]) -> UsageFilter:
         since_us=told["since"],
         until_us=told["until"],
     )
+
+
+def _key(books: Reader, said: str) -> str:
+    """A key that is deleted is known by what was said: its rows are still there."""
+    known = books.keys()
+    named = [key for key in known if said in (key.id, key.name)]
+    deleted = not named and books.usages(UsageFilter(key=said), limit=1)
+    return said if len(named) == 1 or deleted else find_key(books, said).id
 
 
 def _nothing_before(context: click.Context) -> None:
@@ -165,7 +169,7 @@ def _write_rows(records: Iterator[UsageRecord], output: TextIO) -> int:
     for count, record in enumerate(records, 1):
         row = shown(record)
         if count == 1:
-            writer.writerow(row)
+            writer.writerow(f"{name}_credits" if name in AMOUNTS else name for name in row)
         writer.writerow(map(_cell, row.values()))
     return count
 

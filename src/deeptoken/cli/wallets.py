@@ -9,7 +9,7 @@ import click
 from deeptoken import clock, ids
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.names import USER, find_user, find_wallet
-from deeptoken.cli.options import Mistake, dollars, future, load, say, with_config, with_json
+from deeptoken.cli.options import Mistake, Trouble, dollars, future, load, say, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
 from deeptoken.ledger.changes import LotRow
 from deeptoken.ledger.postings import Grant, OpenWallet, Refund
@@ -116,6 +116,7 @@ def grant(
         if books.wallet(user.id) is None:
             write(settings, OpenWallet(wallet=user.id))
         if not write(settings, posting):
+            _ensure_same(books.lots(user.id), posting)
             say(f"The reference {ref} was granted before: nothing was changed.")
         elif not as_json:
             click.echo(f"Granted {show(amount)} to {USER}{user.name}.")
@@ -149,6 +150,14 @@ def refund(usage: str, amount: NanoUsd | None, ref: str | None, file: Path | Non
             if not as_json:
                 click.echo(f"Refunded {show(amount or left)} to {record.wallet}.")
         _print_balance(find_wallet(books, record.wallet), as_json)
+
+
+def _ensure_same(lots: list[LotRow], again: Grant) -> None:
+    """A reference stands for one grant: this wallet's, of this amount."""
+    made = next((lot for lot in lots if lot.ref == again.ref), None)
+    if made is None or made.granted != again.amount:
+        to = f"of {show(made.granted)}" if made else "to another wallet"
+        raise Trouble(f"This reference is a grant {to} already: nothing was changed. Name another --ref.")
 
 
 def available(wallet: Wallet) -> NanoUsd:
