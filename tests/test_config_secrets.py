@@ -76,12 +76,13 @@ def test_who_only_administers_needs_no_secret_that_is_kept_elsewhere(tmp_path: P
         '[[channels]]\nname = "up"\nprovider = "openai"\napi_key = { env = "NOT_THERE" }\n'
         '[[users]]\nname = "ops"\n'
         '[[keys]]\nname = "ci"\nowner = "ops"\nsecret = { file = "nowhere" }\n'
+        '[[keys]]\nname = "cd"\nowner = "ops"\nsecret = { env = "NOT_THERE" }\n'
     )
     providers = {"openai": "https://api.openai.com/v1"}
 
     settings = load(file, {}, providers=providers, secrets=False)
 
     assert [channel.name for channel in settings.channels] == ["up"]
-    assert [key.name for key in settings.keys] == ["ci"]
+    assert [(key.name, key.digest) for key in settings.keys] == [("ci", b""), ("cd", b"")]
     with pytest.raises(ConfigError, match="NOT_THERE"):
         load(file, {}, providers=providers)

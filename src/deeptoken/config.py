@@ -178,7 +178,7 @@ def _settings(
     sections.unique([(f"{k.name} of {k.owner}", ("keys", n, "name")) for n, k in enumerate(keys)], "keys")
     digests = [k.digest for k in keys]
     for n, digest in enumerate(digests):
-        if digest in digests[:n]:
+        if digest and digest in digests[:n]:
             raise Wrong(
                 ("keys", n), f"has the same secret as the key {quote(keys[digests.index(digest)].name)}"
             )

@@ -256,7 +256,7 @@ def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUse
                 (*path, "secret"),
                 'this is no key, or it has a typo; "deeptoken keys generate" prints a well-formed one',
             )
-        digest = ids.digest(secret)
+        digest = b"" if secret is ELSEWHERE else ids.digest(secret)
     return DeclaredKey(
         digest=digest,
         shown=secret[: ids.KEY_SHOWN] if secret else "",

@@ -88,6 +88,7 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     owner: str
     """``user:ops``."""
     digest: bytes
+    """Empty where the secret was not fetched."""
     shown: str = ""
     """The first characters of the secret; empty where only its SHA-256 is known."""
     models: tuple[str, ...] = ()

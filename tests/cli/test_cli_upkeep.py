@@ -81,6 +81,29 @@ def test_init_says_what_it_cannot_do(tmp_path: Path) -> None:
     assert "deeptoken users edit ann --operator" in place.refusal("init", "--operator", "ann")
 
 
+# secrets
+
+
+def test_what_administers_needs_no_secret_and_what_serves_names_the_one_that_is_missing(
+    tmp_path: Path,
+) -> None:
+    place = install(tmp_path)
+    place.file.write_text(
+        place.file.read_text()
+        + '[[channels]]\nname = "up"\nprovider = "openai"\napi_key = { env = "NOT_THERE" }\n'
+        + '[[keys]]\nname = "one"\nowner = "ops"\nsecret = { env = "NOT_THERE" }\n'
+        + '[[keys]]\nname = "two"\nowner = "ops"\nsecret = { file = "nowhere" }\n'
+    )
+
+    for words in ("keys list", "users list", "wallets list", "channels list", "verify", "usage"):
+        place.done(*words.split())
+    place.done("keys", "revoke", "ci")
+
+    assert next(key for key in place.all_keys() if key.name == "ci").revoked_us is not None
+    assert place.row("channels", "show", "up")["has_api_key"] is True
+    assert "NOT_THERE is not set" in place.refusal("serve", "--check")
+
+
 # migrate
 
 

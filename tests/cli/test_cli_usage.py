@@ -135,6 +135,14 @@ def test_an_export_goes_to_standard_output_page_by_page(
     assert [row["request_id"] for row in csv.DictReader(io.StringIO(told))] == ["c", "b", "a"]
 
 
+def test_an_export_without_rows_has_its_header(place: Installation) -> None:
+    told = place.done("usage", "export", "--csv", "-", "--outcome", "failed")
+
+    assert told.startswith("id,request_id,")
+    assert told.endswith(",cost_credits,charged_credits\n")
+    assert len(told.splitlines()) == 1
+
+
 def test_an_export_replaces_a_file_only_with_force(place: Installation) -> None:
     target = place.folder / "there.csv"
     target.write_text("mine")

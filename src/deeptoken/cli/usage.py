@@ -164,13 +164,15 @@ def _all(books: Reader, which: UsageFilter) -> Iterator[UsageRecord]:
 
 
 def _write_rows(records: Iterator[UsageRecord], output: TextIO) -> int:
+    """A line of names, also where there is no row; amounts last."""
+    names = [name for name in UsageRecord.__struct_fields__ if name not in ("attempts", *AMOUNTS)]
     count = 0
     writer = csv.writer(output, lineterminator="\n")
-    for count, record in enumerate(records, 1):
+    writer.writerow([*names, *(f"{name}_credits" for name in AMOUNTS)])
+    for record in records:
+        count += 1
         row = shown(record)
-        if count == 1:
-            writer.writerow(f"{name}_credits" if name in AMOUNTS else name for name in row)
-        writer.writerow(map(_cell, row.values()))
+        writer.writerow(_cell(row[name]) for name in (*names, *AMOUNTS))
     return count
 
 
