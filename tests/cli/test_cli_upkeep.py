@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import signal
 import sqlite3  # noqa: TID251
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,6 +16,7 @@ from cli_scene import CONFIGURATION, Installation, call, install
 
 from deeptoken import clock, ids
 from deeptoken.catalog.model import Channel
+from deeptoken.cli import demo
 from deeptoken.cli.providers_reached import models_request
 from deeptoken.store.secrets import key_file
 from deeptoken.store.sqlite import locked
@@ -343,3 +347,50 @@ def test_doctor_says_that_somebody_else_holds_the_ledger(place: Installation) ->
 
     assert result.exit_code == 1
     assert "failed   writer: Another process" in result.stdout
+
+
+def test_doctor_warns_of_what_a_channel_cannot_serve(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    place.file.write_text(
+        place.file.read_text()
+        + '[[channels]]\nname = "odd"\nprovider = "sim"\nmodels = { "mine/x" = "text", "house/y" = "text" }\n'
+        + '[[channels]]\nname = "bare"\nprovider = "vllm"\nbase_url = "http://127.0.0.1:1/v1"\n'
+        + '[[channels]]\nname = "off"\nprovider = "sim"\nmodels = ["mine/z"]\nenabled = false\n'
+    )
+
+    lines = place.run("doctor", "--json").stdout.splitlines()
+
+    told = {row["name"]: row for row in map(json.loads, lines) if row["name"].startswith("models of")}
+    assert {name: row["status"] for name, row in told.items()} == {
+        "models of odd": "warning",
+        "models of bare": "warning",
+    }
+    assert told["models of odd"]["detail"].startswith("mine/x: no price")
+    assert "serves nothing" in told["models of bare"]["detail"]
+
+
+def test_serve_says_that_it_found_no_configuration_and_serves(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "deeptoken", "serve", "--port", "0"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=20)
+
+    assert line.startswith("DeepToken serves http://")
+    assert "no deeptoken.toml here and no --config" in told
+    assert process.returncode == 0
+
+
+def test_the_demo_says_how_to_look_after_it(tmp_path: Path) -> None:
+    file, secret = demo.prepare(tmp_path / ".demo")
+    sim = Channel(name="sim", provider="sim", label="sim", base_url="", models={})
+
+    told = demo.greeting("http://127.0.0.1:8080", secret, (sim,), file)
+
+    assert f"deeptoken keys list --config {file}" in told

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import resource
 import shutil
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from deeptoken import clock
+from deeptoken.catalog.patterns import is_pattern
 from deeptoken.cli.channels import every
 from deeptoken.cli.models import catalog_of
 from deeptoken.cli.output import time
@@ -105,6 +107,26 @@ def models(settings: Settings) -> Check:
     if not ids:
         return Check("models", "warning", "no model is listed: a model needs a channel and a price")
     return Check("models", "ok", f"{len(ids)} can be called")
+
+
+def served(settings: Settings) -> Iterator[Check]:
+    """What each enabled channel serves that nobody can call, since it has no price."""
+    catalog = catalog_of(settings)
+    for channel in catalog.channels:
+        if not channel.enabled:
+            continue
+        name = f"models of {channel.name}"
+        if not channel.models:
+            detail = f"the price book knows no model of {channel.provider}: name some in `models`"
+            yield Check(name, "warning", f"this channel serves nothing: {detail}")
+        unpriced = [
+            id
+            for id in channel.models
+            if not is_pattern(id) and all(catalog.model(id, group) is None for group in channel.groups)
+        ]
+        if unpriced:
+            detail = "no price, so a call is 404: give a price in [[models]]"
+            yield Check(name, "warning", f"{', '.join(unpriced)}: {detail}")
 
 
 def open_files(settings: Settings) -> Check:

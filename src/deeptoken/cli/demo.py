@@ -4,6 +4,7 @@ The first start makes `.demo/` with a configuration, a key and a database; the n
 Provider keys in the environment (OPENAI_API_KEY, ...) become channels.
 """
 
+import sys
 from pathlib import Path
 
 import click
@@ -56,7 +57,7 @@ def command(host: str | None, port: int | None, folder: Path) -> None:
         return msgspec.structs.replace(settings, channels=(*settings.channels, *found))
 
     def listening(address: str) -> None:
-        click.echo(greeting(address, secret, read().channels))
+        click.echo(greeting(address, secret, read().channels, file))
 
     serve(read, host=host, port=port, listening=listening)
 
@@ -74,8 +75,8 @@ def prepare(folder: Path) -> tuple[Path, str]:
     return file, key.read_text().strip()
 
 
-def greeting(address: str, secret: str, channels: tuple[Channel, ...]) -> str:
-    """What to do next: one line that gets an answer."""
+def greeting(address: str, secret: str, channels: tuple[Channel, ...], file: Path) -> str:
+    """What to do next: one line that gets an answer, and one that looks at the installation."""
     there = {channel.provider for channel in channels}
     model = next(model for provider, model in FIRST_CHOICES if provider in there)
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Say hello."}}]}}'
@@ -86,4 +87,11 @@ def greeting(address: str, secret: str, channels: tuple[Channel, ...]) -> str:
         f"curl {address}/v1/chat/completions -H 'Authorization: Bearer {secret}' "
         f"-H 'Content-Type: application/json' -d '{body}'\n\n"
         f"In your code: base URL {address}/v1, key {secret}\n"
+        f"To look after it: {program()} keys list --config {file}\n"
     )
+
+
+def program() -> str:
+    """This command, as the shell that started it can call it: ``.venv/bin/deeptoken``."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "deeptoken" else "deeptoken"

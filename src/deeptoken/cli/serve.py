@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from deeptoken.cli.options import load, with_config
+from deeptoken import config
+from deeptoken.cli.options import load, say, with_config
 from deeptoken.settings import ConfigError, Settings
 
 
@@ -23,6 +24,11 @@ def command(file: Path | None, host: str | None, port: int | None, workers: int 
         return
     if workers is not None and workers > 1:
         raise ConfigError("--workers: this version runs one worker")
+    if config.find(file, config.environment()) is None:
+        say(
+            f"no {config.FILE} here and no --config: no channel, no key; there are just those that "
+            "commands made. To try a gateway: `deeptoken demo`."
+        )
     serve(
         lambda: load(file, secrets=True),
         host=host,
