@@ -128,7 +128,7 @@ def test_the_writer_commits_as_durably_as_the_design_says(path: Path) -> None:
     assert pragmas == {
         "journal_mode": "wal",
         "synchronous": 2,
-        "wal_autocheckpoint": 4_000,
+        "wal_autocheckpoint": 1_000,
         "foreign_keys": 1,
         "busy_timeout": 5_000,
     }
