@@ -14,6 +14,7 @@ it is read, and a connection whose bytes nobody reads is no longer read itself.
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from deeptoken.inflate import Inflater
@@ -88,8 +89,11 @@ class Response:
     """An answer whose head is there. One task reads it; anyone may close it."""
 
     __slots__ = (
+        "_due",
         "_limit",
         "_loop",
+        "_taker",
+        "_timer",
         "_waiter",
         "chunks",
         "ended",
@@ -112,7 +116,10 @@ class Response:
         self.chunks: list[bytes] = []
         self.size = 0
         self.inflater: Inflater | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._taker: Callable[[bytes], float | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self.error: NetError | None = None
         self.headed = False
         self.ended = False
@@ -127,6 +134,54 @@ class Response:
         if piece or self._over():
             return piece
         return await self._next(self._loop.time() + wait_s)
+
+    async def relay(self, take: Callable[[bytes], float | None], due: float) -> bool:
+        """Give the body to `take` as it comes, decoded, within the call of the loop that brought it.
+
+        `due` and then what `take` answers is when the next bytes must have come, on the loop's clock.
+        True: it answered None, enough for now. False: that was the end.
+
+        Raises:
+            NetError: nothing came in time, or the answer broke off; what came before it was given.
+            Whatever `take` raises.
+        """
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiter = waiter
+        self._taker, self._due = take, due
+        self._timer = self._loop.call_at(due, self._watch)
+        try:
+            self._pour()
+            return await waiter
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._timer.cancel()
+            self._waiter = self._taker = self._timer = None
+
+    def _pour(self) -> None:
+        """Give what is there to the taker; end its wait if that is enough, or all."""
+        taker, waiter = self._taker, self._waiter
+        if taker is None or waiter is None or waiter.done():
+            return
+        try:
+            while data := self._take():
+                due = taker(data)
+                if due is None:
+                    waiter.set_result(True)
+                    return
+                self._due = due
+            if self._over():
+                waiter.set_result(False)
+        except Exception as error:  # Whatever the taker raises is its caller's, who waits.
+            waiter.set_exception(error)
+
+    def _watch(self) -> None:
+        """One timer for a whole relay: what came since it was set has moved the moment."""
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._watch)
+        else:
+            self._expire()
 
     async def whole(self, wait_s: float) -> bytes:
         """The rest of the body, decoded.
@@ -193,9 +248,12 @@ class Response:
             raise
 
     def wake(self) -> None:
+        if self._taker is not None:
+            self._pour()
+            return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(True)
 
     def _expire(self) -> None:
         self.fail(Stalled("Nothing came in time." if self.headed else "No answer came in time."))

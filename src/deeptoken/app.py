@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from deeptoken.api.exchange import Receive, Scope, Send
 from deeptoken.api.public import Public
 from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
@@ -52,20 +51,6 @@ RETRY_S = 1.0
 GARBAGE_AFTER = 20_000
 """Objects that came to stay, before the collector looks for circles; Python's own number is 700."""
 NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
-
-
-class Application:
-    """The one ASGI application: hot routes go straight, all others through starlette."""
-
-    def __init__(self, v1: V1, rest: Callable[..., Any]) -> None:
-        self._v1 = v1
-        self._rest = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith("/v1/"):
-            await self._v1(scope, receive, send)
-        else:
-            await self._rest(scope, receive, send)
 
 
 class Books:
@@ -206,7 +191,7 @@ async def run(
         running.v1 = V1(running.gateway, Books(writer, settings), log, metrics, settings.server)
         _gauges(metrics, running.gateway, writer)
         public = Public(lambda: running.gateway.snapshot.catalog, running.state, metrics, settings.server)
-        listener = server(Application(running.v1, public.application()), settings.server)
+        listener = server(public.application(), running.v1.serve, settings.server)
         listener.listening = listening
         await _serve(listener, door, running, orders)
         await running.note_keys()

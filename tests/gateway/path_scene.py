@@ -110,7 +110,14 @@ class Heard:
         self.begun = answer
         self._answering.set()
 
-    async def send(self, pieces: list[Piece]) -> None:
+    @property
+    def full(self) -> bool:
+        return False
+
+    async def drain(self) -> None:
+        """Nobody is slow here."""
+
+    def send(self, pieces: list[Piece]) -> None:
         self.pieces += pieces
 
     def compose(self, bill: Bill) -> None:
@@ -119,7 +126,7 @@ class Heard:
     def kept(self) -> StoredReply | None:
         return None
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         self.finished = True
 
     @property

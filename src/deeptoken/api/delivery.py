@@ -41,8 +41,14 @@ class Door(Protocol):
 
     @property
     def call(self) -> Inbound: ...
+    @property
+    def full(self) -> bool: ...
     def common_headers(self) -> Headers: ...
-    async def send(self, message: dict[str, Any]) -> None: ...
+    def respond(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def begin(self, status: int, headers: Headers, data: bytes) -> None: ...
+    def write(self, data: bytes) -> None: ...
+    def write_last(self, data: bytes) -> None: ...
+    async def drain(self) -> None: ...
 
 
 class Head(msgspec.Struct):
@@ -69,6 +75,14 @@ class Outlet:
         self._cost: NanoUsd | None = None
         options = chat.request.usage
         self._with_cost = bool(options and options.include)
+
+    @property
+    def full(self) -> bool:
+        """The caller does not read as fast as it is written to."""
+        return self._exchange.full
+
+    async def drain(self) -> None:
+        await self._exchange.drain()
 
     def _facts(self) -> Headers:
         trace = self._exchange.call.trace
@@ -108,7 +122,7 @@ class Whole(Outlet):
         else:
             self._assembler = Assembler()
 
-    async def send(self, pieces: list[Piece]) -> None:
+    def send(self, pieces: list[Piece]) -> None:
         if self._assembler is not None:
             for piece in pieces:
                 self._assembler.add(piece.data)
@@ -133,30 +147,29 @@ class Whole(Outlet):
             cost=self._cost or NanoUsd(0),
         )
 
-    async def fail(self, error: DeeptokenError) -> None:
+    def fail(self, error: DeeptokenError) -> None:
         """Too late: head and body have left together."""
 
     def close(self) -> None:
         """Nothing is left open."""
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         headers = self._facts()
         headers += (
             JSON,
-            (b"content-length", str(len(self._tail)).encode()),
             (b"x-deeptoken-cost", credits(self._cost or NanoUsd(0)).encode()),
             (b"openai-processing-ms", _processing(self._exchange.call)),
         )
-        send = self._exchange.send
         self.begun = True
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._tail})
+        self._exchange.respond(200, headers, self._tail)
 
 
 class Events(Outlet):
     """Server-sent events: each ``chat.completion.chunk`` as it comes."""
 
-    def __init__(self, exchange: Door, chat: Chat, heartbeat_s: float) -> None:
+    def __init__(
+        self, exchange: Door, chat: Chat, heartbeat_s: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(exchange, chat)
         options = chat.request.stream_options
         self._with_usage = self._with_cost or bool(options and options.include_usage)
@@ -165,16 +178,21 @@ class Events(Outlet):
         self._keep: bytearray | None = bytearray() if exchange.call.claim is not None else None
         self._heartbeat_s = heartbeat_s
         self._last = clock.monotonic()
-        self._beating: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(heartbeat_s, self._beat)
+        self._loop = loop
+        self._timer = loop.call_later(heartbeat_s, self._beat)
 
     def take(self, answer: Answer) -> None:
         self._head = None
 
-    async def send(self, pieces: list[Piece]) -> None:
+    def send(self, pieces: list[Piece]) -> None:
+        if len(pieces) == 1:
+            data = pieces[0].data
+            if data:
+                self._write(self._event(pieces[0]))
+            return
         events = [self._event(piece) for piece in pieces if piece.data]
         if events:
-            await self._write(b"".join(events))
+            self._write(b"".join(events))
 
     def _event(self, piece: Piece) -> bytes:
         data = piece.data
@@ -214,22 +232,21 @@ class Events(Outlet):
             cost=self._cost or NanoUsd(0),
         )
 
-    async def finish(self) -> None:
-        await self._write(self._tail, last=True)
+    def finish(self) -> None:
+        self._write(self._tail, last=True)
 
-    async def fail(self, error: DeeptokenError) -> None:
+    def fail(self, error: DeeptokenError) -> None:
         """The head has left: the error is the last event, and no ``[DONE]`` follows."""
-        await self._write(b"data: %b\n\n" % body(error), last=True)
+        self._write(b"data: %b\n\n" % body(error), last=True)
 
     def close(self) -> None:
         """No more heartbeats."""
         self._timer.cancel()
-        if self._beating is not None:
-            self._beating.cancel()
 
-    async def _write(self, data: bytes, *, last: bool = False) -> None:
+    def _write(self, data: bytes, *, last: bool = False) -> None:
         self._last = clock.monotonic()
-        send = self._exchange.send
+        if self._keep is not None and not last and data is not COMMENT and len(self._keep) <= REPLY_KEPT_MAX:
+            self._keep += data
         if not self.begun:
             self.begun = True
             headers = self._facts()
@@ -239,18 +256,20 @@ class Events(Outlet):
                 NO_BUFFER,
                 (b"openai-processing-ms", _processing(self._exchange.call)),
             )
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if self._keep is not None and not last and data is not COMMENT and len(self._keep) <= REPLY_KEPT_MAX:
-            self._keep += data
-        await send({"type": "http.response.body", "body": data, "more_body": not last})
+            self._exchange.begin(200, headers, data)
+            data = b""
+        if last:
+            self._exchange.write_last(data)
+        elif data:
+            self._exchange.write(data)
 
     def _beat(self) -> None:
         idle = clock.monotonic() - self._last
         if idle >= self._heartbeat_s:
             idle = 0.0
-            if self._beating is None or self._beating.done():
-                self._beating = asyncio.get_running_loop().create_task(self._write(COMMENT))
-        self._timer = asyncio.get_running_loop().call_later(self._heartbeat_s - idle, self._beat)
+            if not self.full:
+                self._write(COMMENT)
+        self._timer = self._loop.call_later(self._heartbeat_s - idle, self._beat)
 
 
 def _chunk(head: Head, **fields: object) -> bytes:

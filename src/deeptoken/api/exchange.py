@@ -1,12 +1,15 @@
-"""One HTTP exchange on a hot route: its headers read once, its body read within limits.
+"""One HTTP exchange on a hot route: its headers read once, its body read within limits, its answer written.
 
-Plain ASGI: no framework stands between the socket and the path of a call.
+To its connection it is what uvicorn calls a cycle: it says whether an answer has begun and ended
+(`response_started`, `response_complete`), and is told that something has come (`message_event.set()`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
@@ -17,13 +20,13 @@ from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
 from deeptoken.wire.chat import Chat
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 REQUEST_ID_MAX = 128
 LINGER_S = 2.0
 """How long the rest of an unwanted body is read and thrown away."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+CLOSING = b"connection: close\r\n\r\n"
+BODILESS = (204, 304)
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
@@ -39,42 +42,103 @@ PREFLIGHT = [
 ]
 
 
+class Flow(Protocol):
+    """How full the client's side is; uvicorn's flow control."""
+
+    write_paused: bool
+
+    async def drain(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Shared(Protocol):
+    """What uvicorn's server knows."""
+
+    default_headers: list[tuple[bytes, bytes]]
+
+
+class Carrier(Protocol):
+    """The connection that an exchange is on."""
+
+    left: bool
+    refusal: DeeptokenError | None
+    client: tuple[str, int] | None
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def server_state(self) -> Shared: ...
+    def on_response_complete(self) -> None: ...
+
+
 class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_draining",
-        "_receive",
-        "_send",
-        "_server",
+        "_body",
+        "_carrier",
+        "_complete",
+        "_expected",
+        "_settings",
+        "_size",
+        "_waiter",
+        "_wanted",
         "call",
-        "ended",
+        "disconnected",
         "headers",
+        "keep_alive",
+        "method",
         "outlet",
-        "scope",
-        "started",
+        "path",
+        "query",
+        "response_complete",
+        "response_started",
+        "serving",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, server: Server, draining: bool) -> None:
-        self.scope = scope
-        self.started = False
+    def __init__(
+        self,
+        carrier: Carrier,
+        *,
+        method: str,
+        url: bytes,
+        headers: dict[bytes, bytes],
+        keep_alive: bool,
+        expected: bool,
+        settings: Server,
+    ) -> None:
+        self.serving: asyncio.Task[Any] | None = None
+        """The task that answers it, once it has begun."""
+        self.response_started = False
         """The head of the answer has left."""
-        self.ended = False
+        self.response_complete = False
         """So has all of it."""
+        self.disconnected = False
+        self.keep_alive = keep_alive
         self.outlet: Events | Whole | None = None
         """Where the answer goes, once there is one."""
-        self._send = send
-        self._receive = receive
-        self._server = server
-        self._draining = draining
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.method = method
         self.headers = headers
+        raw, _, query = url.partition(b"?")
+        path = raw.decode("latin-1")
+        self.path = unquote(path) if "%" in path else path
+        self.query = query.partition(b"#")[0].decode("latin-1")
+        self._carrier = carrier
+        self._settings = settings
+        self._expected = expected
+        self._body: list[bytes] = []
+        self._size = 0
+        self._complete = False
+        self._wanted = False
+        self._waiter: asyncio.Future[None] | None = None
         id = ids.uuid7()
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         self.call = Inbound(
             id=id,
             request_id=label(headers.get(b"x-request-id")) or id,
-            endpoint=scope["path"],
+            endpoint=self.path,
             secret=authorization[7:].strip() if authorization[:7].lower() == "bearer " else None,
             address=None,
             began=clock.monotonic(),
@@ -82,14 +146,13 @@ class Exchange:
 
     @property
     def peer(self) -> str | None:
-        client = self.scope.get("client")
+        client = self._carrier.client
         return client[0] if client else None
 
-    async def send(self, message: dict[str, Any]) -> None:
-        self.started = True
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            self.ended = True
-        await self._send(message)
+    @property
+    def refusal(self) -> DeeptokenError | None:
+        """Why its connection stopped it, where it was not the client who left."""
+        return self._carrier.refusal
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -97,13 +160,19 @@ class Exchange:
 
     def read_options(self) -> None:
         """The headers that only a call has."""
-        call = self.call
-        call.organization = self.header(b"x-deeptoken-org")
-        call.idempotency_key = self.header(b"idempotency-key")
-        call.timeout = self.header(b"x-deeptoken-timeout")
+        call, headers = self.call, self.headers
+        if b"x-deeptoken-org" in headers:
+            call.organization = self.header(b"x-deeptoken-org")
+        if b"idempotency-key" in headers:
+            call.idempotency_key = self.header(b"idempotency-key")
+        if b"x-deeptoken-timeout" in headers:
+            call.timeout = self.header(b"x-deeptoken-timeout")
 
     def outlet_for(self, chat: Chat) -> Events | Whole:
-        self.outlet = Events(self, chat, self._server.heartbeat_seconds) if chat.stream else Whole(self, chat)
+        if chat.stream:
+            self.outlet = Events(self, chat, self._settings.heartbeat_seconds, self._carrier.loop)
+        else:
+            self.outlet = Whole(self, chat)
         return self.outlet
 
     def let_go(self) -> None:
@@ -111,21 +180,39 @@ class Exchange:
         if self.outlet is not None:
             self.outlet.close()
             self.outlet = None
+        self.serving = None
 
     def left(self) -> bool:
         """Whether the client has gone away, as far as the server tells."""
-        connection = self.scope.get("deeptoken.connection")
-        return connection is not None and bool(connection.left)
+        return self._carrier.left
 
-    def common_headers(self) -> Headers:
-        """What every answer has."""
-        call = self.call
-        headers = [(b"x-deeptoken-id", call.id.encode()), (b"x-request-id", call.request_id.encode())]
-        if b"origin" in self.headers:
-            headers += (ANY_ORIGIN, EXPOSING)
-        if self._draining:
-            headers.append((b"connection", b"close"))
-        return headers
+    # Its body.
+
+    @property
+    def message_event(self) -> "Exchange":
+        """See the module's words: what is told by `set` is told to the exchange itself."""
+        return self
+
+    def set(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def feed(self, data: bytes) -> int:
+        """A part of the body came. Returns how many bytes nobody has asked for yet."""
+        if self.response_started:
+            # It was answered without.
+            self.set()
+            return 0
+        self._size += len(data)
+        if self._size <= self._settings.body_bytes_max:
+            self._body.append(data)
+        self.set()
+        return 0 if self._wanted else self._size
+
+    def fed(self) -> None:
+        """That was all of it."""
+        self._complete = True
+        self.set()
 
     async def read_body(self) -> bytes:
         """The whole body, JSON by its type.
@@ -135,78 +222,140 @@ class Exchange:
         """
         headers = self.headers
         kind = headers.get(b"content-type")
-        if kind is not None and not _is_json(kind):
+        if kind is not None and kind != b"application/json" and not _is_json(kind):
             raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise UnsupportedMedia("Send the body as it is: compressed bodies are not accepted.")
-        most = self._server.body_bytes_max
+        most = self._settings.body_bytes_max
         told = headers.get(b"content-length")
         if told is not None and int(told) > most:
             raise self._too_large()
-        message = await self._next()
-        if not message.get("more_body"):
-            body: bytes = message.get("body", b"")
-            return body
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > most:
-                raise self._too_large()
-            if not message.get("more_body"):
-                return b"".join(parts)
-            message = await self._next()
+        if not self._complete:
+            await self._whole_body(most)
+        if self._size > most:
+            raise self._too_large()
+        body, self._body = self._body, []
+        return body[0] if len(body) == 1 else b"".join(body)
 
-    async def _next(self) -> MutableMapping[str, Any]:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
+    async def _whole_body(self, most: int) -> None:
+        self._wanted = True
+        if self._expected:
+            self._expected = False
+            self._carrier.transport.write(CONTINUE)
+        while not self._complete and self._size <= most:
+            await self._next()
+
+    async def _next(self) -> None:
+        """Wait until more of the body has come."""
+        if self._carrier.left:
             raise asyncio.CancelledError
-        return message
+        self._carrier.flow.resume_reading()
+        self._waiter = self._carrier.loop.create_future()
+        await self._waiter
 
     def _too_large(self) -> RequestTooLarge:
-        most = self._server.body_bytes_max
+        most = self._settings.body_bytes_max
         return RequestTooLarge(
             f"The body is larger than {most} bytes. Shorten the prompt or its attachments."
         )
 
-    async def answer(self, status: int, body: bytes, headers: Headers) -> None:
+    # Its answer.
+
+    @property
+    def full(self) -> bool:
+        """The client does not read as fast as it is written to."""
+        return self._carrier.flow.write_paused
+
+    async def drain(self) -> None:
+        """Wait until the client has read."""
+        await self._carrier.flow.drain()
+
+    def common_headers(self) -> Headers:
+        """What every answer has."""
+        call = self.call
+        headers = [(b"x-deeptoken-id", call.id.encode()), (b"x-request-id", call.request_id.encode())]
+        if b"origin" in self.headers:
+            headers += (ANY_ORIGIN, EXPOSING)
+        return headers
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer in one write."""
+        length = b"" if status in BODILESS else b"content-length: %d\r\n" % len(body)
+        head = self._head(status, headers, length)
+        self._send(head if self.method == "HEAD" else head + body)
+        self.end()
+
+    def begin(self, status: int, headers: Headers, data: bytes) -> None:
+        """The head of an answer of unknown length, with its first bytes."""
+        head = self._head(status, headers, b"transfer-encoding: chunked\r\n")
+        self._send(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+
+    def write(self, data: bytes) -> None:
+        """More of it."""
+        self._send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def write_last(self, data: bytes) -> None:
+        """The last bytes, and the end."""
+        chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        self._send(chunk + LAST_CHUNK)
+        self.end()
+
+    def end(self) -> None:
+        """All has been written: the connection goes on with the next request, or closes."""
+        self.response_complete = True
+        if not self.keep_alive:
+            self._carrier.transport.close()
+        self._carrier.on_response_complete()
+
+    def _send(self, data: bytes) -> None:
+        """Nothing is written to a client who has left."""
+        if not self._carrier.left:
+            self._carrier.transport.write(data)
+
+    def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
+        self.response_started = True
+        lines = [STATUS_LINE[status]]
+        lines += [b"%b: %b\r\n" % field for field in self._carrier.server_state.default_headers]
+        lines += [b"%b: %b\r\n" % field for field in headers]
+        lines += (framing, b"\r\n" if self.keep_alive else CLOSING)
+        return b"".join(lines)
+
+    def answer(self, status: int, body: bytes, headers: Headers) -> None:
         """A whole answer at once."""
-        await self._begin(status, body, headers)
-        await self.send({"type": "http.response.body", "body": body})
+        self.respond(status, [*self.common_headers(), *headers], body)
 
     async def fail(self, error: DeeptokenError) -> None:
         """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there."""
         if self.left():
             return
-        if self.started:
-            if self.outlet is not None and not self.ended:
-                await self.outlet.fail(error)
+        if self.response_started:
+            if self.outlet is not None and not self.response_complete:
+                self.outlet.fail(error)
             return
         body, headers = envelope.body(error), envelope.headers(error)
         if not isinstance(error, RequestTooLarge | UnsupportedMedia):
-            await self.answer(error.status, body, headers)
+            self.answer(error.status, body, headers)
             return
         # The rest of the body is not wanted and the connection ends. A client that still sends must be able
         # to read why: closed now, its bytes on the way would reset the connection and take the answer along.
-        await self._begin(error.status, body, [*headers, (b"connection", b"close")])
-        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+        self.keep_alive = False
+        length = b"content-length: %d\r\n" % len(body)
+        head = self._head(error.status, [*self.common_headers(), *headers], length)
+        self._send(head + body)
+        self._body.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
-                while (await self._receive()).get("more_body"):
-                    pass
-        await self.send({"type": "http.response.body", "body": b""})
-
-    async def _begin(self, status: int, body: bytes, headers: Headers) -> None:
-        found = [*self.common_headers(), *headers, (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": status, "headers": found})
+                while not self._complete:
+                    await self._next()
+        self.end()
 
 
 def label(value: bytes | None) -> str | None:
     """The caller's own label, if it is one."""
     if value is None or not 1 <= len(value) <= REQUEST_ID_MAX:
         return None
-    return value.decode() if all(0x21 <= byte <= 0x7E for byte in value) else None
+    text = value.decode("latin-1")
+    return text if text.isascii() and text.isprintable() and " " not in text else None
 
 
 def _is_json(kind: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The hot routes, ``/v1/*``: from a socket's scope to the path of a call and back.
+"""The hot routes, ``/v1/*``: from an exchange to the path of a call and back.
 
 Every answer has a request id; every error is one of `errors.py`, in the envelope; every call leaves a log
 line and its metrics, whatever became of it.
@@ -14,8 +14,7 @@ import msgspec
 from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.errors import JSON
-from deeptoken.api.exchange import PREFLIGHT, Exchange, Receive, Scope, Send
-from deeptoken.api.server import Connection
+from deeptoken.api.exchange import PREFLIGHT, Exchange
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import (
     BadRequest,
@@ -57,7 +56,7 @@ class Books(Protocol):
 
 
 class V1:
-    """The ASGI callable for ``/v1/*``."""
+    """Answers ``/v1/*``."""
 
     def __init__(self, gateway: Gateway, books: Books, log: Log, metrics: Metrics, server: Server) -> None:
         self.draining = False
@@ -76,30 +75,25 @@ class V1:
             "/v1/generation": ("GET", self._generation),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, server=self._server, draining=self.draining)
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer one request. Its connection cancels the task when the client goes away: at once, wherever it
+        waits."""
+        if self.draining:
+            exchange.keep_alive = False
         exchange.call.address = self._proxies.client(exchange.peer, exchange.headers)
-        # The connection cancels this task when the client goes away: at once, wherever it waits.
-        connection = scope.get("deeptoken.connection")
-        if connection is not None:
-            connection.serving = asyncio.current_task()
         try:
             await self._route(exchange)
         except Replay as replay:
-            await _replay(exchange, replay)
+            _replay(exchange, replay)
         except (Exception, asyncio.CancelledError) as problem:
-            error = self._told(exchange, connection, problem)
+            error = self._told(exchange, problem)
             exchange.call.trace.status, exchange.call.trace.code = error.status, error.code
             await exchange.fail(error)
         finally:
-            if connection is not None:
-                connection.serving = None
             self._note(exchange)
             exchange.let_go()
 
-    def _told(
-        self, exchange: Exchange, connection: Connection | None, problem: BaseException
-    ) -> DeeptokenError:
+    def _told(self, exchange: Exchange, problem: BaseException) -> DeeptokenError:
         """What the caller is told of a call that ended by `problem`; what is our fault is logged."""
         match problem:
             case Cut():
@@ -109,15 +103,16 @@ class V1:
             case asyncio.CancelledError():
                 if exchange.left():
                     return ClientGone()
-                refusal = connection.refusal if connection is not None else None
-                return refusal or Overloaded("The gateway is stopping. Try again; another one may answer.")
+                return exchange.refusal or Overloaded(
+                    "The gateway is stopping. Try again; another one may answer."
+                )
         self._log.unexpected(exchange.call.id, problem)
         return DeeptokenError()
 
     async def _route(self, exchange: Exchange) -> None:
-        path, method = exchange.scope["path"], exchange.scope["method"]
+        path, method = exchange.path, exchange.method
         if method == "OPTIONS":
-            return await exchange.answer(204, b"", PREFLIGHT)
+            return exchange.answer(204, b"", PREFLIGHT)
         route = self._routes.get(path)
         if route is None and path.startswith(MODELS):
             route = ("GET", self._model)
@@ -202,20 +197,20 @@ class V1:
             model = catalog.model(id, caller.group.name)
             if model is not None:
                 entries.append(entry(model, caller.group))
-        await _json(exchange, {"object": "list", "data": entries})
+        _json(exchange, {"object": "list", "data": entries})
 
     async def _model(self, exchange: Exchange) -> None:
         caller = await self._caller(exchange)
-        id = exchange.scope["path"].removeprefix(MODELS)
+        id = exchange.path.removeprefix(MODELS)
         model = self._gateway.snapshot.catalog.model(id, caller.group.name)
         if model is None or not caller.may_call(model.id):
             raise ModelNotFound(id)
-        await _json(exchange, entry(model, caller.group))
+        _json(exchange, entry(model, caller.group))
 
     async def _credits(self, exchange: Exchange) -> None:
         caller = await self._caller(exchange)
         room = self._books.room(caller.wallet)
-        await _json(
+        _json(
             exchange,
             {
                 "wallet": caller.owner,
@@ -227,20 +222,20 @@ class V1:
 
     async def _generation(self, exchange: Exchange) -> None:
         caller = await self._caller(exchange)
-        asked = parse_qs(exchange.scope["query_string"].decode("latin-1")).get("id", [""])[0]
+        asked = parse_qs(exchange.query).get("id", [""])[0]
         if not asked:
             raise BadRequest("id is required: the X-DeepToken-Id or X-Request-Id of a request.", param="id")
         row = await self._books.generation(caller.wallet, asked)
         if row is None:
             raise NotFound(f"No request of this key's owner has the id {asked!r}.", param="id")
-        await _json(exchange, row)
+        _json(exchange, row)
 
 
-async def _json(exchange: Exchange, value: object) -> None:
-    await exchange.answer(200, msgspec.json.encode(value), [JSON])
+def _json(exchange: Exchange, value: object) -> None:
+    exchange.answer(200, msgspec.json.encode(value), [JSON])
 
 
-async def _replay(exchange: Exchange, replay: Replay) -> None:
+def _replay(exchange: Exchange, replay: Replay) -> None:
     """The first answer again: its bytes, its id, its cost."""
     reply = replay.reply
     call = exchange.call
@@ -252,4 +247,4 @@ async def _replay(exchange: Exchange, replay: Replay) -> None:
         (b"x-deeptoken-cost", credits(reply.cost).encode()),
         (b"x-deeptoken-replay", b"true"),
     ]
-    await exchange.answer(reply.status, reply.body or b"", headers)
+    exchange.answer(reply.status, reply.body or b"", headers)

@@ -1,7 +1,7 @@
 """A channel without a network: plays the steps of `sim` as if they came over a connection."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from deeptoken import clock
 from deeptoken.catalog.model import Candidate
@@ -71,6 +71,15 @@ class Playing:
         while data := await self.read(by - clock.monotonic()):
             parts.append(data)
         return b"".join(parts)
+
+    async def relay(self, take: Callable[[bytes], float | None], due: float) -> bool:
+        """As a connection does; see `net.Response`."""
+        while data := await self.read(due - clock.monotonic()):
+            told = take(data)
+            if told is None:
+                return True
+            due = told
+        return False
 
     def close(self) -> None:
         """Nothing was opened."""

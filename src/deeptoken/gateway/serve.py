@@ -48,9 +48,15 @@ WORTHWHILE_S = 0.01
 class Outlet(Delivery, Protocol):
     """Where an answer goes, piece by piece; `finish` sends what `compose` wrote."""
 
+    @property
+    def full(self) -> bool:
+        """The caller does not read as fast as it is written to."""
+        ...
+
     def take(self, answer: Answer) -> None: ...
-    async def send(self, pieces: list[Piece]) -> None: ...
-    async def finish(self) -> None: ...
+    def send(self, pieces: list[Piece]) -> None: ...
+    async def drain(self) -> None: ...
+    def finish(self) -> None: ...
 
 
 class Peer(Protocol):
@@ -100,11 +106,12 @@ class Gateway:
                 with closing(await self._first_answer(call, order, wanted)) as answer:
                     tab.begin(answer)
                     outlet.take(answer)
-                    while pieces := await answer.next():
-                        await outlet.send(await tab.take(pieces))
+                    while await answer.relay(lambda pieces: _passed(pieces, tab, outlet)):
+                        outlet.send(await tab.catch_up())
                         if tab.dry:
                             break
-            await outlet.finish()
+                        await outlet.drain()
+            outlet.finish()
 
     def _free(self, candidates: tuple[Candidate, ...]) -> list[Candidate]:
         free = [candidate for candidate in candidates if not self._upstream.full(candidate.channel)]
@@ -139,6 +146,12 @@ class Gateway:
     def _deadline(self, call: Inbound, chat: Chat) -> float:
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
         return call.began + (most if call.timeout is None else min(most, _seconds(call.timeout)))
+
+
+def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
+    """Give on what came and is paid for; whether more may follow at once."""
+    outlet.send(tab.take(pieces))
+    return not tab.behind and not outlet.full
 
 
 def _authorised(

@@ -109,6 +109,10 @@ class Tab:
         """Tokens of output that the hold pays."""
         self._ask_at = 0
         self._bound = "wallet"
+        self.behind = False
+        """The hold has to grow, or a checkpoint is due: `catch_up` before more is given on."""
+        self._rest: list[Piece] = []
+        """What came after it had to grow, and waits for that."""
         self.dry: str | None = None
         """Why the answer ends here."""
         self._wanted: Wanted | None = None
@@ -244,19 +248,32 @@ class Tab:
         if answer.reply is not None:
             self._meter.take(answer.reply)
 
-    async def take(self, pieces: list[Piece]) -> list[Piece]:
-        """What came and the hold pays for: all of it, extended if need be, until the wallet is dry."""
-        for place, piece in enumerate(pieces):
-            self._meter.add(piece)
-            if self._meter.generated < self._ask_at or (piece.finish and self._choices == 1):
-                continue
-            if not await self._extend():
-                return pieces[: place + 1]
-        now = clock.monotonic()
-        if now >= self._checkpoint_at:
-            self._checkpoint_at = now + CHECKPOINT_S
-            await self._ledger.post(Checkpoint(self._call.id, self._price_of(self._meter.generated)))
+    def take(self, pieces: list[Piece]) -> list[Piece]:
+        """What came and is paid for; where the hold has to grow first, the tab is `behind` with the rest."""
+        meter = self._meter
+        for place, piece in enumerate(pieces, 1):
+            meter.add(piece)
+            if meter.generated >= self._ask_at and not (piece.finish and self._choices == 1):
+                self.behind, self._rest = True, pieces[place:]
+                return pieces[:place]
+        if clock.monotonic() >= self._checkpoint_at:
+            self.behind = True
         return pieces
+
+    async def catch_up(self) -> list[Piece]:
+        """What the tab was behind with, once the hold has grown: all of it, until the wallet is dry."""
+        paid: list[Piece] = []
+        while self.behind:
+            self.behind = False
+            now = clock.monotonic()
+            if now >= self._checkpoint_at:
+                self._checkpoint_at = now + CHECKPOINT_S
+                await self._ledger.post(Checkpoint(self._call.id, self._price_of(self._meter.generated)))
+            if self._meter.generated >= self._ask_at and not await self._extend():
+                break
+            rest, self._rest = self._rest, []
+            paid += self.take(rest)
+        return paid
 
     async def _extend(self) -> bool:
         counted = self._meter.count()

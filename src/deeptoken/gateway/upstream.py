@@ -33,6 +33,7 @@ class Response(Protocol):
     def headers(self) -> Mapping[str, str]: ...
     async def read(self, wait_s: float) -> bytes: ...
     async def whole(self, wait_s: float) -> bytes: ...
+    async def relay(self, take: Callable[[bytes], float | None], due: float) -> bool: ...
     def close(self) -> None: ...
     def finish(self, wait_s: float) -> None: ...
 
@@ -60,7 +61,7 @@ class Cut(Exception):
 
 
 class Answer:
-    """A provider's answer, begun. `reply` if it came whole, else `next` gives its pieces."""
+    """A provider's answer, begun. `reply` if it came whole, else `relay` gives its pieces on."""
 
     def __init__(self, at: Candidate, response: Response, deadline: float, leave: Callable[[], None]) -> None:
         self.at = at
@@ -73,6 +74,11 @@ class Answer:
         self._deadline = deadline
         self._ready: list[Piece] = []
         self._ended = False
+        self._pass_on: Callable[[list[Piece]], bool] | None = None
+        self._paused = False
+        self._busy_s = 0.0
+        """Of the time of a relay, what was not spent waiting."""
+        self._by = 0.0
 
     @property
     def upstream_id(self) -> str | None:
@@ -88,17 +94,67 @@ class Answer:
             self._response.close()
         self._leave()
 
-    async def next(self) -> list[Piece]:
-        """The pieces that came together; none: it ended rightly.
+    async def relay(self, pass_on: Callable[[list[Piece]], bool]) -> bool:
+        """Give the pieces to `pass_on` as they come. True: it wants a pause; False: the answer ended rightly.
+
+        No task is woken for an event (measured: that took a third of the time of one).
 
         Raises:
-            Cut: it did not.
+            Cut: it did not end rightly.
         """
         if self._ready:
             pieces, self._ready = self._ready, []
-            return pieces
-        idle = self.at.channel.timeout.idle
-        return await self._more(clock.monotonic() + idle)
+            if not pass_on(pieces):
+                return True
+        if self.stream is None or self._ended:
+            return False
+        self._pass_on, self._busy_s, self._paused = pass_on, 0.0, False
+        began = clock.monotonic()
+        try:
+            if not await self._response.relay(self._arrived, self._due(began)):
+                self._give(list(self.stream.end()))
+                self._ended = True
+        except (NetError, Malformed) as error:
+            self._give(self._rest(error))
+            self._ended = True
+        finally:
+            self.waited += clock.monotonic() - began - self._busy_s
+            self._pass_on = None
+        return self._paused
+
+    def _arrived(self, data: bytes) -> float | None:
+        """Bytes came. Until when the next ones must; None: these are enough for now."""
+        assert self.stream is not None
+        began = clock.monotonic()
+        pieces = list(self.stream.feed(data))
+        if pieces:
+            self._give(pieces)
+        self._ended = self.stream.done
+        now = clock.monotonic()
+        self._busy_s += now - began
+        if self._paused or self._ended:
+            return None
+        return self._due(now) if pieces else self._by
+
+    def _due(self, now: float) -> float:
+        self._by = min(now + self.at.channel.timeout.idle, self._deadline)
+        return self._by
+
+    def _give(self, pieces: list[Piece]) -> None:
+        """Pass on what came before a failure, if there is one.
+
+        Raises:
+            Cut: there is.
+        """
+        failed = None
+        for place, piece in enumerate(pieces):
+            if piece.failure is not None:
+                pieces, failed = pieces[:place], piece.failure
+                break
+        if pieces and self._pass_on is not None and not self._pass_on(pieces):
+            self._paused = True
+        if failed is not None:
+            raise Cut(failed, self.at)
 
     async def first(self, by: float) -> Failure | None:
         """Read up to the first content, the commit point; None when it is there."""
