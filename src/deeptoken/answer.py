@@ -171,6 +171,8 @@ class Response:
                     waiter.set_result(True)
                     return
                 self._due = due
+                if self.inflater is None and not self.ended:
+                    return
             if self._over():
                 waiter.set_result(False)
         except Exception as error:  # Whatever the taker raises is its caller's, who waits.

@@ -36,19 +36,27 @@ COMMENT = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
+class Flow(Protocol):
+    """How full the caller's side is."""
+
+    write_paused: bool
+
+    async def drain(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
 class Door(Protocol):
     """The HTTP exchange that an answer belongs to."""
 
     @property
     def call(self) -> Inbound: ...
     @property
-    def full(self) -> bool: ...
+    def flow(self) -> Flow: ...
     def common_headers(self) -> Headers: ...
     def respond(self, status: int, headers: Headers, body: bytes) -> None: ...
     def begin(self, status: int, headers: Headers, data: bytes) -> None: ...
     def write(self, data: bytes) -> None: ...
     def write_last(self, data: bytes) -> None: ...
-    async def drain(self) -> None: ...
 
 
 class Head(msgspec.Struct):
@@ -70,6 +78,7 @@ class Outlet:
         self.begun = False
         """The head has left."""
         self._exchange = exchange
+        self._flow = exchange.flow
         self._chat = chat
         self._tail = b""
         self._cost: NanoUsd | None = None
@@ -79,10 +88,11 @@ class Outlet:
     @property
     def full(self) -> bool:
         """The caller does not read as fast as it is written to."""
-        return self._exchange.full
+        return self._flow.write_paused
 
     async def drain(self) -> None:
-        await self._exchange.drain()
+        """Wait until the caller has read."""
+        await self._flow.drain()
 
     def _facts(self) -> Headers:
         trace = self._exchange.call.trace

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.delivery import Events, Whole
+from deeptoken.api.delivery import Events, Flow, Whole
 from deeptoken.api.errors import Headers
 from deeptoken.errors import DeeptokenError, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
@@ -40,15 +40,6 @@ PREFLIGHT = [
     (b"access-control-allow-headers", b"*, authorization"),
     (b"access-control-max-age", b"86400"),
 ]
-
-
-class Flow(Protocol):
-    """How full the client's side is; uvicorn's flow control."""
-
-    write_paused: bool
-
-    async def drain(self) -> None: ...
-    def resume_reading(self) -> None: ...
 
 
 class Shared(Protocol):
@@ -262,13 +253,8 @@ class Exchange:
     # Its answer.
 
     @property
-    def full(self) -> bool:
-        """The client does not read as fast as it is written to."""
-        return self._carrier.flow.write_paused
-
-    async def drain(self) -> None:
-        """Wait until the client has read."""
-        await self._carrier.flow.drain()
+    def flow(self) -> Flow:
+        return self._carrier.flow
 
     def common_headers(self) -> Headers:
         """What every answer has."""

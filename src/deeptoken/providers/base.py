@@ -10,7 +10,7 @@ where both sides speak the same dialect. What it delivers is OpenAI's dialect to
 model id, `choices` mended where a host breaks the rules, usage held apart for the one who settles.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -94,14 +94,14 @@ class Stream(Protocol):
     upstream_id: str | None
     """The provider's id of the answer, once told."""
 
-    def feed(self, data: bytes) -> Iterator[Piece]:
+    def feed(self, data: bytes) -> Iterable[Piece]:
         """The pieces that are complete with `data`.
 
         Raises:
             Malformed: these are no events of this dialect, or one is larger than the limit.
         """
 
-    def end(self) -> Iterator[Piece]:
+    def end(self) -> Iterable[Piece]:
         """The last pieces, once the connection has ended. A stream that ended rightly has told a finish.
 
         Raises:

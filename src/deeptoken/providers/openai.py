@@ -9,7 +9,7 @@ usage, and what breaks the rules is mended (`wire/mend.py`).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +18,7 @@ from msgspec import Raw
 from deeptoken.catalog.model import Candidate
 from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
+from deeptoken.providers.shape import Shape, shape
 from deeptoken.wire import mend
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS, NULL, Broken, encode
@@ -40,6 +41,8 @@ NO_ID = (NULL, Raw(b'""'), None)
 TIERS = tuple(
     Raw(tier) for tier in (b'"default"', b"null", b'"auto"', b'"flex"', b'"scale"', b'"priority"', b'"fast"')
 )
+SHAPES_MAX = 4
+"""How often a stream's shape is learned: one that varies with each event has none."""
 HEAD_BYTES = 2_048
 """How much of a stream without events is kept, to say what it was."""
 
@@ -179,6 +182,8 @@ class ChunkStream:
         "_id",
         "_model",
         "_reader",
+        "_shape",
+        "_shapes",
         "done",
         "upstream_id",
     )
@@ -190,6 +195,8 @@ class ChunkStream:
         self._chunks = mend.Chunks(asked.id)
         self._head: bytes | None = b""
         """The first bytes, until there is an event."""
+        self._shape: Shape | None = None
+        self._shapes = SHAPES_MAX
         self._id: Raw | None = None
         self._created = NULL
         self._model = Raw(encode(asked.model))
@@ -198,7 +205,14 @@ class ChunkStream:
         self.upstream_id: str | None = None
         self.done = False
 
-    def feed(self, data: bytes) -> Iterator[Piece]:
+    def feed(self, data: bytes) -> Iterable[Piece]:
+        if self._shape is not None and self._reader.idle:
+            piece = self._shape.piece(data, self._chunks)
+            if piece is not None:
+                return (piece,)
+        return self._fed(data)
+
+    def _fed(self, data: bytes) -> Iterator[Piece]:
         if self._head is not None and len(self._head) < HEAD_BYTES:
             self._head += data[:HEAD_BYTES]
         try:
@@ -255,10 +269,7 @@ class ChunkStream:
             yield Piece(data=encode(fields), finish=True)
 
     def _piece(self, event: Event) -> Piece | None:
-        data = event.data
-        if not data.isascii() or b"\n" in data:
-            # What is no UTF-8 becomes U+FFFD, as in all events; a line end between tokens becomes a space.
-            data = data.decode("utf-8", "replace").replace("\n", " ").encode()
+        data = _clean(event.data)
         if not data or data.isspace():
             return None
         self._head = None
@@ -271,8 +282,9 @@ class ChunkStream:
                 return self._failed(failure)
             if "choices" not in fields:
                 return None
+        came = None if self._id is None else fields["choices"]
         usage, told = _usage(fields, self._host)
-        if self._id is None and not self._begun(fields):
+        if came is None and not self._begun(fields):
             return None if usage is None else Piece(usage=usage, told=told)
         try:
             mended = self._chunks.mend(fields["choices"])
@@ -286,7 +298,14 @@ class ChunkStream:
         fields["created"] = self._created
         fields["model"] = self._model
         fields["choices"] = mended.choices
+        if mended.choices is came and usage is None:
+            self._learn(data, fields, came)
         return Piece(encode(fields), mended.text, mended.content, mended.finish, usage, told)
+
+    def _learn(self, data: bytes, fields: dict[str, Raw], choices: Raw) -> None:
+        if self._shapes:
+            self._shapes -= 1
+            self._shape = shape(data, fields, choices)
 
     def _failed(self, failure: Failure) -> Piece:
         self.done = True
@@ -306,6 +325,13 @@ class ChunkStream:
         self._id = Raw(encode(self.upstream_id or self._asked.id))
         self._created = _created(fields, self._asked)
         return True
+
+
+def _clean(data: bytes) -> bytes:
+    """What is no UTF-8 becomes U+FFFD, as in all events; a line end between tokens becomes a space."""
+    if data.isascii() and b"\n" not in data:
+        return data
+    return data.decode("utf-8", "replace").replace("\n", " ").encode()
 
 
 def _usage(fields: dict[str, Raw], host: Host) -> tuple[Usage | None, Raw | None]:

@@ -152,23 +152,31 @@ class Chunks:
             msgspec.ValidationError: they are no list of objects.
         """
         raw, views = read_choices(raw)
-        if len(views) == 1:
-            choice = views[0]
-            delta = choice.delta
-            if (
-                choice.finish_reason is None
-                and delta
-                and delta.role is UNSET
-                and delta.reasoning is UNSET
-                and (begun := self._begun.get(choice.index)) is not None  # type: ignore[arg-type]  # UNSET is no key
-                and not begun.finished
-                and (not delta.tool_calls or _continues(begun, delta.tool_calls))
-            ):
-                text = delta.content or ""
-                if not text or delta.reasoning_content or delta.tool_calls:
-                    text = text_of(delta)
-                return Mended(raw, text, bool(text) or _shows(delta))
+        kept = self.kept(views)
+        if kept is not None:
+            return Mended(raw, *kept)
         return self._slowly(raw, views)
+
+    def kept(self, views: list[Choice]) -> tuple[str, bool] | None:
+        """The text of choices that need no mending, and whether it is content; None: they may need it."""
+        if len(views) != 1:
+            return None
+        choice = views[0]
+        delta = choice.delta
+        if (
+            choice.finish_reason is not None
+            or not delta
+            or delta.role is not UNSET
+            or delta.reasoning is not UNSET
+            or (begun := self._begun.get(choice.index)) is None  # type: ignore[arg-type]  # UNSET is no key
+            or begun.finished
+            or (delta.tool_calls and not _continues(begun, delta.tool_calls))
+        ):
+            return None
+        text = delta.content or ""
+        if not text or delta.reasoning_content or delta.tool_calls:
+            text = text_of(delta)
+        return text, bool(text) or _shows(delta)
 
     def _slowly(self, raw: Raw, views: list[Choice]) -> Mended:
         result = Mended(None)
@@ -263,4 +271,5 @@ def _place(begun: _Begun, call: Call, name: str) -> int:
 
 def _shows(delta: Message) -> bool:
     """It carries sound or pictures, which are content without text."""
-    return any(part is not UNSET and part != NULL for part in (delta.audio, delta.images))
+    audio, images = delta.audio, delta.images
+    return (audio is not UNSET and audio != NULL) or (images is not UNSET and images != NULL)

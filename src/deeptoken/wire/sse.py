@@ -33,7 +33,6 @@ class Reader:
         self._start: bytes | None = b""
         """What came so far, while it may still be a byte order mark."""
         self._idle = False
-        """Nothing is begun: what comes next starts a line of a new event."""
         self._partial: list[bytes] = []
         """The pieces of a line whose end has not come yet."""
         self._data: list[bytes] = []
@@ -41,6 +40,11 @@ class Reader:
         self._size = 0
         self._cr = False
         """The last byte was a carriage return: a line feed after it ends no second line."""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is begun: what comes next starts a line of a new event."""
+        return self._idle
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that are complete with `data`.
