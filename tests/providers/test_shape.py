@@ -38,20 +38,17 @@ deltas = st.fixed_dictionaries(
         "audio": st.none() | st.just({"data": "AA"}),
     },
 )
-choices: st.SearchStrategy[list[dict[str, object]]] = st.lists(
-    st.fixed_dictionaries(
-        {
-            "index": st.sampled_from([0, 0, 0, 1]),
-            "delta": deltas,
-            "finish_reason": st.sampled_from([None] * 9 + ["stop", "eos"]),
-        },
-        optional={
-            "logprobs": st.none(),
-            "x": st.just([{"choices": []}]),
-        },
-    ),
-    max_size=2,
+choice = st.fixed_dictionaries(
+    {
+        "index": st.sampled_from([0, 0, 0, 1]),
+        "delta": deltas,
+        "finish_reason": st.sampled_from([None, "stop", "eos"]),
+    },
+    optional={"logprobs": st.none(), "x": st.just([{"choices": []}])},
 )
+plain = texts.map(lambda text: [{"index": 0, "delta": {"content": text}, "finish_reason": None}])
+odd = st.lists(choice, max_size=2)
+choices: st.SearchStrategy[object] = st.integers(0, 5).flatmap(lambda number: plain if number else odd)
 heads: st.SearchStrategy[dict[str, object]] = st.sampled_from(
     [
         {"id": "up-1", "object": "chat.completion.chunk", "created": 5, "model": "up"},
@@ -63,7 +60,7 @@ heads: st.SearchStrategy[dict[str, object]] = st.sampled_from(
 tails: st.SearchStrategy[dict[str, object]] = st.sampled_from(
     [{}, {"usage": None}, {"obfuscation": "x"}, {"choices2": []}, {"error": None}, {"usage": {}}]
 )
-spaces = st.sampled_from([(",", ":"), (", ", ": "), (",\n", ":"), (" ,", " :")])
+spaces = st.sampled_from([(",", ":"), (",", ":"), (", ", ": "), (",\n", ":"), (" ,", " :")])
 raw_bytes = st.sampled_from([b"", b"\xff", b"\r"])
 
 
@@ -72,8 +69,8 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     """Events of one host, most of them alike around their choices."""
     usual, tail, space = draw(heads), draw(tails), draw(spaces)
     events = []
-    for _ in range(draw(st.integers(2, 8))):
-        head = draw(st.just(usual) | heads)
+    for _ in range(draw(st.integers(5, 9))):
+        head = draw(st.just(usual) | st.just(usual) | heads)
         if draw(st.integers(0, 9)) == 0:
             tail = draw(tails)
         fields = {**head, "choices": draw(choices), **tail}
