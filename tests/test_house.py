@@ -28,19 +28,21 @@ THIRD_PARTY = {
     "rich": "src/deeptoken/cli/",
     "splintr": "src/deeptoken/catalog/tokens.py",
     "starlette": "src/deeptoken/api/",
-    "uvicorn": "src/deeptoken/api/server.py src/deeptoken/mock.py",
+    "uvicorn": "src/deeptoken/api/server.py src/deeptoken/api/connection.py src/deeptoken/mock.py",
     "uvloop": "src/deeptoken/cli/serve.py",
     "msgspec": "src/deeptoken/",
 }
 """A package, and the only files or folders that import it."""
 
 BORDERS = {
+    "src/deeptoken/answer.py": 1,
     "src/deeptoken/api/v1.py": 1,
     "src/deeptoken/cli/main.py": 1,
     "src/deeptoken/jobs.py": 1,
     "src/deeptoken/store/commit.py": 1,
 }
-"""Where any exception is caught, at most how often: a request, a job, a command."""
+"""Where any exception is caught, at most how often: a request, a job, a command, a call of the loop whose error
+belongs to the task that waits."""
 
 WHOLE = ("src/deeptoken/money.py", "src/deeptoken/ledger/", "src/deeptoken/catalog/price.py")
 """Where money is counted: whole numbers only."""

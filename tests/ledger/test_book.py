@@ -314,3 +314,15 @@ def test_a_refusal_by_the_wallet_comes_before_one_by_a_limit() -> None:
         "insufficient_credit",
         "budget_exceeded",
     ]
+
+
+def test_a_row_names_the_model_and_the_price_that_answered() -> None:
+    ledger = Ledger(100)
+    ledger.post(hold("a", 50))
+
+    ledger.post(Settle("a", NanoUsd(20), "complete", by=("other", 9)))
+
+    ledger.commit()
+    (row,) = ledger.rows.rows.values()
+    assert (row.call.model, row.call.price, row.charged) == ("other", 9, 20)
+    assert row.call.id == "a"

@@ -17,12 +17,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from deeptoken import ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.exchange import Exchange
+from deeptoken.api.exchange import Exchange, status_line
 from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloaded, RequestTimeout
 from deeptoken.settings import Server as Settings
 
@@ -283,7 +283,7 @@ class Connection(HttpToolsProtocol):
         ]
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self._refused = True
-        self.transport.write(STATUS_LINE[error.status] + lines + b"\r\n" + body)
+        self.transport.write(status_line(error.status) + lines + b"\r\n" + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         # Closed at once, bytes still on their way here would reset the connection and take the answer along.

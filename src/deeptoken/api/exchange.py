@@ -6,10 +6,10 @@ To its connection it is what uvicorn calls a cycle: it says whether an answer ha
 
 import asyncio
 from contextlib import suppress
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
-
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
@@ -300,7 +300,7 @@ class Exchange:
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
         self.response_started = True
-        lines = [STATUS_LINE[status]]
+        lines = [status_line(status)]
         lines += [b"%b: %b\r\n" % field for field in self._carrier.server_state.default_headers]
         lines += [b"%b: %b\r\n" % field for field in headers]
         lines += (framing, b"\r\n" if self.keep_alive else CLOSING)
@@ -334,6 +334,16 @@ class Exchange:
                 while not self._complete:
                     await self._next()
         self.end()
+
+
+@lru_cache(maxsize=64)
+def status_line(status: int) -> bytes:
+    """``HTTP/1.1 200 OK``, with its line end."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
 
 
 def label(value: bytes | None) -> str | None:

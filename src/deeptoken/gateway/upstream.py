@@ -126,7 +126,9 @@ class Answer:
         """Bytes came. Until when the next ones must; None: these are enough for now."""
         assert self.stream is not None
         began = clock.monotonic()
-        pieces = list(self.stream.feed(data))
+        pieces = self.stream.feed(data)
+        if type(pieces) is not list:
+            pieces = list(pieces)
         if pieces:
             self._give(pieces)
         self._ended = self.stream.done
@@ -146,11 +148,10 @@ class Answer:
         Raises:
             Cut: there is.
         """
-        failed = None
-        for place, piece in enumerate(pieces):
-            if piece.failure is not None:
-                pieces, failed = pieces[:place], piece.failure
-                break
+        failed = pieces[-1].failure if pieces else None
+        if failed is not None:
+            # Nothing follows a failure.
+            pieces = pieces[:-1]
         if pieces and self._pass_on is not None and not self._pass_on(pieces):
             self._paused = True
         if failed is not None:

@@ -240,6 +240,9 @@ class Book:
     ) -> None:
         """The usage row, and an entry for each lot if there are several, and for what nobody paid."""
         call, journal, split = hold.call, self._journal, len(drawn) > 1
+        if settle.by is not None:
+            model, price = settle.by
+            call = msgspec.structs.replace(call, model=model, price=price)
         journal.usage.append(
             UsageRow(
                 call,

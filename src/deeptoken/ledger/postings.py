@@ -125,6 +125,8 @@ class Settle(msgspec.Struct, frozen=True, tag="settle"):
     reply: StoredReply | None = None
     most: NanoUsd | None = None
     """Never charge more: what the caller was told, or what it allowed (``max_cost_usd``)."""
+    by: tuple[str, int] | None = None
+    """The model and the price version that answered, where they are not those of the hold."""
 
 
 class OpenWallet(msgspec.Struct, frozen=True, tag="open_wallet"):

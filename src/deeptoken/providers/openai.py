@@ -209,7 +209,7 @@ class ChunkStream:
         if self._shape is not None and self._reader.idle:
             piece = self._shape.piece(data, self._chunks)
             if piece is not None:
-                return (piece,)
+                return [piece]
         return self._fed(data)
 
     def _fed(self, data: bytes) -> Iterator[Piece]:
