@@ -1,5 +1,8 @@
 """What can be called: models, prices, channels, groups. Frozen values; snapshots are replaced whole."""
 
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import accumulate, groupby
 from typing import Any
 
 import msgspec
@@ -63,7 +66,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     total: float = 600.0
 
 
-class Channel(msgspec.Struct, frozen=True):
+class Channel(msgspec.Struct, frozen=True, dict=True):
     """One configured upstream."""
 
     name: str
@@ -79,9 +82,17 @@ class Channel(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ("default",)
     timeout: Timeouts = Timeouts()
     max_concurrency: int | None = None
+    rpm: int | None = None
+    """Requests a minute that it takes."""
+    tpm: int | None = None
     enabled: bool = True
     options: dict[str, Any] = {}
     """What only this provider knows: ``api_version`` (azure), ``sim`` ..."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What a caller's preferences may call it, in small letters: label, provider or name."""
+        return frozenset(name.lower() for name in (self.label, self.provider, self.name))
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -98,3 +109,20 @@ class Candidate(msgspec.Struct, frozen=True):
     channel: Channel
     model: Model
     upstream_model: str
+
+
+class Level(msgspec.Struct, frozen=True, dict=True):
+    """Candidates that are equals but for their weight; by name, so that a draw can be done again."""
+
+    candidates: tuple[Candidate, ...]
+
+    @cached_property
+    def sums(self) -> list[int]:
+        """The sum of the weights up to each of them."""
+        return list(accumulate(at.channel.weight for at in self.candidates))
+
+
+def levels(candidates: Iterable[Candidate]) -> tuple[Level, ...]:
+    """The levels of priority, the highest first."""
+    ordered = sorted(candidates, key=lambda at: (-at.channel.priority, at.channel.name))
+    return tuple(Level(tuple(equals)) for _, equals in groupby(ordered, key=lambda at: at.channel.priority))

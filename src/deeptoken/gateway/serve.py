@@ -23,12 +23,14 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.catalog.catalog import Found
 from deeptoken.catalog.model import Candidate, Model
 from deeptoken.errors import BadRequest, NoChannel, OrganizationNotFound, Overloaded
 from deeptoken.gateway import failure
+from deeptoken.gateway.draw import Unmeasured
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
-from deeptoken.gateway.plan import plan
+from deeptoken.gateway.plan import Sought, plan
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.gateway.tab import Delivery, Ledger, Tab
 from deeptoken.gateway.trace import Attempt
@@ -91,9 +93,10 @@ class Gateway:
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
             chat = _read(call, await peer.read_body())
-            model, candidates = _authorised(call, snapshot, caller, chat)
+            found = _authorised(call, snapshot, caller, chat)
+            model = found.model
             deadline = self._deadline(call, chat)
-            order = plan(self._free(candidates), ids.draw)
+            order = self._order(found, chat)
             outlet = peer.outlet_for(chat)
             async with Tab(self._ledger, caller, model, chat, call, outlet, peer.left) as tab:
                 wanted = tab.wanted(_asked(call, model), deadline)
@@ -106,11 +109,12 @@ class Gateway:
                             break
             await outlet.finish()
 
-    def _free(self, candidates: tuple[Candidate, ...]) -> list[Candidate]:
-        free = [candidate for candidate in candidates if not self._upstream.full(candidate.channel)]
-        if not free:
+    def _order(self, found: Found, chat: Chat) -> tuple[Candidate, ...]:
+        sought = Sought((found,), chat)
+        planned = plan(sought, Unmeasured(), clock.monotonic(), ids.draw, full=self._upstream.full)
+        if planned.full:
             raise Overloaded("Every channel that serves this model is full. Try again shortly.")
-        return free
+        return tuple(choice.candidate for choice in planned.choices)
 
     async def _first_answer(self, call: Inbound, order: tuple[Candidate, ...], wanted: Wanted) -> Answer:
         """Attempts in order, until one answers."""
@@ -141,9 +145,7 @@ class Gateway:
         return call.began + (most if call.timeout is None else min(most, _seconds(call.timeout)))
 
 
-def _authorised(
-    call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat
-) -> tuple[Model, tuple[Candidate, ...]]:
+def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -> Found:
     if call.organization is not None:
         raise OrganizationNotFound(
             f"There is no organization {call.organization!r}. Leave X-DeepToken-Org out."
@@ -151,7 +153,7 @@ def _authorised(
     found = snapshot.serving(caller, chat.request.model)
     call.trace.model = found.model.id
     call.trace.metrics_model = snapshot.catalog.label(found.model)
-    return found.model, found.candidates
+    return found
 
 
 def _read(call: Inbound, body: bytes) -> Chat:
