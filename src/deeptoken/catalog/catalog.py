@@ -16,6 +16,7 @@ import msgspec
 from deeptoken.catalog.entry import Entry, PriceBook
 from deeptoken.catalog.model import Candidate, Channel, Group, Level, Model, levels
 from deeptoken.catalog.patterns import Ranked, Sort, any_matches, is_pattern, remap, without_suffix
+from deeptoken.catalog.price import dearest
 
 DEFAULT_GROUP = "default"
 T = TypeVar("T")
@@ -35,6 +36,31 @@ class Found(msgspec.Struct, frozen=True, dict=True):
     def levels(self) -> tuple[Level, ...]:
         """The candidates by priority, ready to be drawn from."""
         return levels(self.candidates)
+
+    @cached_property
+    def channels(self) -> frozenset[str]:
+        """The names of all that serve it."""
+        return frozenset(at.channel.name for at in self.candidates)
+
+    @cached_property
+    def called(self) -> Mapping[str, frozenset[str]]:
+        """The names of the channels by what a caller may call them."""
+        found: dict[str, set[str]] = {}
+        for at in self.candidates:
+            for name in at.channel.names:
+                found.setdefault(name, set()).add(at.channel.name)
+        return {name: frozenset(channels) for name, channels in found.items()}
+
+    @cached_property
+    def costing(self) -> Mapping[int, frozenset[str]]:
+        """The names of the channels by the price of a prompt and a completion token, the cheapest first.
+
+        Usually it is one price: a model costs the same, whoever serves it.
+        """
+        found: dict[int, set[str]] = {}
+        for at in self.candidates:
+            found.setdefault(sum(dearest(at.model.price, 0)), set()).add(at.channel.name)
+        return {cost: frozenset(found[cost]) for cost in sorted(found)}
 
 
 class _Served(msgspec.Struct, frozen=True):

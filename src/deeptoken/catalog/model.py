@@ -1,6 +1,7 @@
 """What can be called: models, prices, channels, groups. Frozen values; snapshots are replaced whole."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Any
@@ -111,6 +112,10 @@ class Candidate(msgspec.Struct, frozen=True):
     upstream_model: str
 
 
+FEW = 4
+"""Of so many, one is few."""
+
+
 class Level(msgspec.Struct, frozen=True, dict=True):
     """Candidates that are equals but for their weight; by name, so that a draw can be done again."""
 
@@ -120,6 +125,21 @@ class Level(msgspec.Struct, frozen=True, dict=True):
     def sums(self) -> list[int]:
         """The sum of the weights up to each of them."""
         return list(accumulate(at.channel.weight for at in self.candidates))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each channel stands."""
+        return {at.channel.name: place for place, at in enumerate(self.candidates)}
+
+    def among(self, channels: AbstractSet[str]) -> "Level":
+        """Those of these channels alone."""
+        candidates = self.candidates
+        if len(channels) < len(candidates) // FEW:
+            # Few of many are looked up, not looked for.
+            places = sorted(self.places[name] for name in channels if name in self.places)
+            return Level(tuple(candidates[place] for place in places))
+        those = tuple(at for at in candidates if at.channel.name in channels)
+        return self if len(those) == len(candidates) else Level(those)
 
 
 def levels(candidates: Iterable[Candidate]) -> tuple[Level, ...]:

@@ -172,13 +172,14 @@ class Lots:
 
     def _returning(self, equals: Level, served: str, seen: set[int]) -> list[Choice]:
         """The one that served the conversation last, if it is among them."""
-        for place, at in enumerate(equals.candidates):
-            if at.channel.name == served:
-                share = 1.0 if self._view is None else self._view.share(at)
-                # One that recovers gets its conversations back by and by, as it gets all else.
-                if share == 1 or (share and self._draw() < share):
-                    seen.add(place)
-                    return [Choice(at, "served", equals, 0.0, share)]
+        place = equals.places.get(served)
+        if place is not None:
+            at = equals.candidates[place]
+            share = 1.0 if self._view is None else self._view.share(at)
+            # One that recovers gets its conversations back by and by, as it gets all else.
+            if share == 1 or (share and self._draw() < share):
+                seen.add(place)
+                return [Choice(at, "served", equals, 0.0, share)]
         return []
 
     def _sampled(self, equals: Level, most: int, seen: set[int]) -> list[tuple[Candidate, float]]:

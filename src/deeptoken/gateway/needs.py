@@ -104,11 +104,9 @@ def _needed(chat: Chat) -> Iterator[tuple[str, str]]:
 
 def lacking(needed: tuple[Need, ...], model: Model) -> Need | None:
     """The first need that `model` is declared not to meet."""
-    capabilities = model.capabilities
-    if capabilities:
-        for need in needed:
-            if capabilities.get(need.capability) is False:
-                return need
+    for need in needed:
+        if model.capabilities.get(need.capability) is False:
+            return need
     return None
 
 

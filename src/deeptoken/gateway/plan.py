@@ -14,6 +14,7 @@ At most `ATTEMPTS_MAX` choices; each model has a place among them; no channel st
 """
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -23,8 +24,8 @@ from deeptoken.catalog.model import Candidate, Level
 from deeptoken.catalog.patterns import Sort
 from deeptoken.errors import BadRequest, ModelNotFound
 from deeptoken.gateway.draw import By, Choice, Draw, Full, Health, Lots, View
-from deeptoken.gateway.fit import Levels, costing, demands, named, nobody, parted, price_of, unfit
-from deeptoken.gateway.needs import CHARACTERS_MIN, Need
+from deeptoken.gateway.fit import Channels, called, demands, nobody, unfit
+from deeptoken.gateway.needs import CHARACTERS_MIN, Need, lacking
 from deeptoken.gateway.wishes import NO_WISHES, Wishes
 from deeptoken.money import ONE_PPM
 from deeptoken.wire.chat import Chat
@@ -80,7 +81,7 @@ def plan(
     if (
         len(sought.models) == 1
         and sought.wishes is NO_WISHES
-        and not sought.needs
+        and lacking(sought.needs, found.model) is None
         and found.sort is None
         and not explain
         and (context is None or sought.chat.size <= CHARACTERS_MIN * context)
@@ -102,6 +103,23 @@ class _Row(NamedTuple):
     equals: Level
     by: By = "weight"
     number: float = 0.0
+
+
+class _Chain(NamedTuple):
+    """A model, and the channels of it that meet what is asked."""
+
+    found: Found
+    left: Channels
+
+    def levels(self, channels: Channels) -> Iterator[Level]:
+        """These channels by priority."""
+        if len(channels) == len(self.found.channels):
+            yield from self.found.levels
+        elif channels:
+            for equals in self.found.levels:
+                some = equals.among(channels)
+                if some.candidates:
+                    yield some
 
 
 class _Search:
@@ -132,55 +150,55 @@ class _Search:
         self._note_rest(chains, plan)
         return msgspec.structs.replace(plan, left_out=tuple(self._left_out))
 
-    def _chains(self) -> list[tuple[Found, Levels]]:
-        """Each model once, with those that meet what is asked; models that nobody may serve are passed over.
+    def _chains(self) -> list[_Chain]:
+        """Each model once; one that nobody may serve is passed over.
 
         Raises:
             BadRequest, ModelNotFound: nobody is left, and this is why for the first model.
         """
-        chains: list[tuple[Found, Levels]] = []
+        chains: list[_Chain] = []
         errors: list[BadRequest | ModelNotFound] = []
         once: dict[str, Found] = {}
         for found in self._sought.models:
             once.setdefault(found.model.id, found)
         for found in once.values():
             left = self._fitting(found)
-            if isinstance(left, tuple):
-                chains.append((found, left))
+            if isinstance(left, frozenset):
+                chains.append(_Chain(found, left))
             else:
                 errors.append(left)
         if not chains:
             raise errors[0]
         return chains
 
-    def _fitting(self, found: Found) -> Levels | BadRequest | ModelNotFound:
-        sought = self._sought
-        if not found.levels:
+    def _fitting(self, found: Found) -> Channels | BadRequest | ModelNotFound:
+        sought, left = self._sought, found.channels
+        if not left:
             return ModelNotFound(found.model.id)
         error = unfit(found.model, sought.chat, sought.needs, sought.wishes, sought.ratio_ppm)
         if error is not None:
-            self._note(found.levels, error.message)
+            self._note(found, left, error.message)
             return error
-        left = found.levels
-        for demand in demands(sought.wishes):
-            left, out = parted(left, demand.keep)
-            self._note(out, demand.why)
-            if not left:
-                return nobody(demand, found.model, out, sought.wishes)
+        for demand in demands(sought.wishes, found):
+            meeting = left & demand.those
+            self._note(found, left - meeting, demand.why)
+            if not meeting:
+                return nobody(demand, found, left, sought.wishes)
+            left = meeting
         return left
 
-    def _choices(self, chains: list[tuple[Found, Levels]], lots: Lots) -> list[Choice]:
+    def _choices(self, chains: list[_Chain], lots: Lots) -> list[Choice]:
         """In the order of models; to each of those that follow a place is left."""
         wishes = self._sought.wishes
         choices: list[Choice] = []
-        for number, (found, left) in enumerate(chains):
+        for number, chain in enumerate(chains):
             room = ATTEMPTS_MAX - len(choices)
             if not room:
                 break
             most = max(1, room - (len(chains) - number - 1))
             if not wishes.allow_fallbacks and not wishes.order:
                 most = 1
-            for equals, by, value in self._rows(found, left):
+            for equals, by, value in self._rows(chain):
                 some = lots.drawn(equals, most, by, value)
                 choices += some
                 most -= len(some)
@@ -188,70 +206,69 @@ class _Search:
                     break
         return choices
 
-    def _rows(self, found: Found, left: Levels) -> Iterator[_Row]:
-        sort = found.sort or self._sought.wishes.sort
+    def _rows(self, chain: _Chain) -> Iterator[_Row]:
+        left = chain.left
+        sort = chain.found.sort or self._sought.wishes.sort
         for place, name in enumerate(self._sought.wishes.order, start=1):
-            first, left = parted(left, named(name))
-            yield from self._sorted(first, sort, "order", place)
-        yield from self._sorted(left, sort, "weight", 0)
+            first = left & called((name,), chain.found)
+            left = left - first
+            yield from self._sorted(chain, first, sort, "order", place)
+        yield from self._sorted(chain, left, sort, "weight", 0)
 
-    def _sorted(self, left: Levels, sort: Sort | None, otherwise: By, number: float) -> Iterator[_Row]:
+    def _sorted(
+        self, chain: _Chain, channels: Channels, sort: Sort | None, otherwise: By, number: float
+    ) -> Iterator[_Row]:
         match sort:
             case None:
-                for equals in left:
+                for equals in chain.levels(channels):
                     yield _Row(equals, otherwise, number)
             case "price":
-                yield from self._by_price(left)
+                for those in chain.found.costing.values():
+                    for equals in chain.levels(channels & those):
+                        yield _Row(equals, "price", self._sought.ratio_ppm)
             case "throughput" | "latency":
-                yield from self._by_speed(left, sort)
+                yield from self._by_speed(chain, channels, sort)
 
-    def _by_price(self, left: Levels) -> Iterator[_Row]:
-        """The cheapest first. Usually all are: a model has one price, whoever serves it."""
-        costs = {sum(price_of(at.model)) for equals in left for at in equals.candidates}
-        for cost in sorted(costs):
-            cheap, left = parted(left, costing(cost)) if len(costs) > 1 else (left, ())
-            for equals in cheap:
-                yield _Row(equals, "price", self._sought.ratio_ppm)
-
-    def _by_speed(self, left: Levels, sort: Literal["throughput", "latency"]) -> Iterator[_Row]:
+    def _by_speed(
+        self, chain: _Chain, channels: Channels, sort: Literal["throughput", "latency"]
+    ) -> Iterator[_Row]:
         """The fastest first; then those of which nothing is known."""
         measured: list[tuple[float, Candidate]] = []
-        for equals in left:
+        speed_of = self._health.speed
+        for equals in chain.levels(channels):
             for at in equals.candidates:
-                speed = self._health.speed(at.channel.name, at.model.id)
+                speed = speed_of(at.channel.name, at.model.id)
                 if speed is not None:
                     measured.append((speed.tokens_per_s if sort == "throughput" else speed.ttft_s, at))
-        measured.sort(key=lambda one: one[0], reverse=sort == "throughput")
+        measured.sort(key=itemgetter(0), reverse=sort == "throughput")
         for value, at in measured:
             yield _Row(Level((at,)), sort, value)
-        known = {at.channel.name for _, at in measured}
-        for equals in parted(left, lambda at: at.channel.name not in known)[0]:
+        for equals in chain.levels(channels - {at.channel.name for _, at in measured}):
             yield _Row(equals, sort, -1)
 
-    def _hope(self, chains: list[tuple[Found, Levels]]) -> list[Choice]:
+    def _hope(self, chains: list[_Chain]) -> list[Choice]:
         """Those that are out, the one whose probe is due first at the front."""
         waits = []
-        for _, left in chains:
-            for equals in left:
+        for chain in chains:
+            for equals in chain.levels(chain.left):
                 for at in equals.candidates:
                     until = self._health.standing(at.channel.name, at.model.id, self._now).until
                     waits.append((max(0.0, until - self._now), at, equals))
-        waits.sort(key=lambda wait: wait[0])
+        waits.sort(key=itemgetter(0))
         most = ATTEMPTS_MAX if self._sought.wishes.allow_fallbacks else 1
         return [Choice(at, "hope", equals, wait_s) for wait_s, at, equals in waits[:most]]
 
-    def _note_rest(self, chains: list[tuple[Found, Levels]], plan: Plan) -> None:
+    def _note_rest(self, chains: list[_Chain], plan: Plan) -> None:
         """Why those are no choices that met everything."""
         chosen = {(choice.candidate.channel.name, choice.candidate.model.id) for choice in plan.choices}
         behind = f"behind the {len(plan.choices)} that are tried"
-        for _, left in chains:
-            for equals in left:
-                for at in equals.candidates:
-                    if (at.channel.name, at.model.id) not in chosen:
-                        self._note((Level((at,)),), self._view.why_not(at) or behind)
+        for chain in chains:
+            for at in chain.found.candidates:
+                name = at.channel.name
+                if name in chain.left and (name, at.model.id) not in chosen:
+                    self._left_out.append(LeftOut(name, at.model.id, self._view.why_not(at) or behind))
 
-    def _note(self, levels: Levels, why: str) -> None:
+    def _note(self, found: Found, channels: Channels, why: str) -> None:
         if self._explain:
-            for equals in levels:
-                for at in equals.candidates:
-                    self._left_out.append(LeftOut(at.channel.name, at.model.id, why))
+            for name in sorted(channels):
+                self._left_out.append(LeftOut(name, found.model.id, why))
