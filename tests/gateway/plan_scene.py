@@ -17,6 +17,7 @@ from deeptoken.wire.chat import Chat, read
 
 NOW = 1_000.0
 RATES = Rates(prompt=PicoUsd(150_000), completion=PicoUsd(600_000))
+CHEAP = Rates(prompt=PicoUsd(1), completion=PicoUsd(1))
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -94,7 +95,7 @@ def found(*channels: Channel, at: Model | None = None, sort: Sort | None = None)
     return Found(served, tuple(Candidate(one, served, served.id) for one in channels), sort)
 
 
-def chat(text: str = "Hello!", **fields: Any) -> Chat:
+def chat(text: str = "Hello!", /, **fields: Any) -> Chat:
     body = {"model": "m", "messages": [{"role": "user", "content": text}], **fields}
     return read(msgspec.json.encode(body))
 

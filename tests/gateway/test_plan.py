@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plan_scene import (
+    CHEAP,
     NOW,
     Dice,
     Speed,
@@ -21,14 +22,12 @@ from plan_scene import (
 )
 
 from deeptoken.catalog.catalog import Found
-from deeptoken.catalog.model import Channel, Rates
+from deeptoken.catalog.model import Channel
 from deeptoken.errors import BadRequest, ModelNotFound
 from deeptoken.gateway.plan import ATTEMPTS_MAX, Plan
-from deeptoken.money import PicoUsd
 
 A, B, C = channel("a"), channel("b"), channel("c")
 MODEL = model()
-CHEAP = Rates(prompt=PicoUsd(1), completion=PicoUsd(1))
 
 
 def is_named(*those: str) -> Callable[[Channel], bool]:
