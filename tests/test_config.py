@@ -27,6 +27,7 @@ trusted_proxies = ["10.0.0.0/8", "2001:db8::1"]
 tls = {{ certificate = "cert.pem", key = "key.pem" }}
 metrics_token = {{ file = "token" }}
 request_seconds = 120
+queue_seconds = 2.5
 drain_seconds = 0
 
 [database]
@@ -43,6 +44,8 @@ weight = 2
 groups = ["default", "pro"]
 timeout = {{ connect = 2.5, idle = 30 }}
 max_concurrency = 200
+rpm = 500
+tpm = 90000
 
 [[channels]]
 name = "sim"
@@ -136,12 +139,8 @@ def test_the_server_and_the_database_are_read(tmp_path: Path) -> None:
     settings = read(tmp_path, WHOLE)
 
     server = settings.server
-    assert (server.host, server.port, server.request_seconds, server.drain_seconds) == (
-        "0.0.0.0",
-        9090,
-        120.0,
-        0.0,
-    )
+    assert (server.host, server.port) == ("0.0.0.0", 9090)
+    assert (server.request_seconds, server.queue_seconds, server.drain_seconds) == (120.0, 2.5, 0.0)
     assert server.trusted_proxies == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("2001:db8::1"))
     assert server.tls is not None
     assert server.tls.certificate == tmp_path / "cert.pem"
@@ -158,8 +157,9 @@ def test_a_channel_is_read(tmp_path: Path) -> None:
     assert openai.models == {"gpt-4o-mini": "gpt-4o-mini", "acme/*": "*"}
     assert openai.groups == ("default", "pro")
     assert openai.timeout == Timeouts(connect=2.5, idle=30.0)
-    assert openai.max_concurrency == 200
+    assert (openai.max_concurrency, openai.rpm, openai.tpm) == (200, 500, 90_000)
     assert (sim.label, sim.models, sim.enabled) == ("sim", {"text": "text"}, False)
+    assert (sim.max_concurrency, sim.rpm, sim.tpm) == (None, None, None)
     assert sim.options == {"sim": {"delay": 0.5, "pace": 20.0}}
 
 
@@ -225,6 +225,7 @@ def test_three_slashes_start_beside_the_file_and_four_at_the_root(
         ("DEEPTOKEN_SERVER__PORT", "9000", lambda s: s.server.port == 9000),
         ("DEEPTOKEN_SERVER__HOST", "8080", lambda s: s.server.host == "8080"),
         ("DEEPTOKEN_SERVER__REQUEST_SECONDS", "1.5", lambda s: s.server.request_seconds == 1.5),
+        ("DEEPTOKEN_SERVER__QUEUE_SECONDS", "0", lambda s: s.server.queue_seconds == 0),
         ("DEEPTOKEN_SERVER__METRICS_TOKEN", "123", lambda s: s.server.metrics_token == "123"),
         ("DEEPTOKEN_SERVER__TRUSTED_PROXIES", "10.0.0.1", lambda s: len(s.server.trusted_proxies) == 1),
         ("DEEPTOKEN_SERVER__TRUSTED_PROXIES", "10.0.0.1, ::1", lambda s: len(s.server.trusted_proxies) == 2),
@@ -252,7 +253,6 @@ def test_the_environment_stands_over_the_file(tmp_path: Path, name: str, value: 
         ("DEEPTOKEN_SERVER__PORT", "http", "expected a whole number from 0 to 65535, found a text"),
         ("DEEPTOKEN_SERVER__TLS", "x", "names no setting"),
         ("DEEPTOKEN_SERVER__PORT__X", "1", "names no setting"),
-        ("DEEPTOKEN_SERVER__QUEUE_SECONDS", "5", "names no setting; this version has no queue"),
         (
             "DEEPTOKEN_CHANNELS__0__NAME",
             "x",

@@ -16,12 +16,17 @@ from typing import Any
 
 import msgspec
 
+from deeptoken import clock, ids
 from deeptoken.api.public import Public
 from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
 from deeptoken.config import environment
 from deeptoken.gateway.limits import Room
+from deeptoken.gateway.pace import Pace
 from deeptoken.gateway.play import playing
+from deeptoken.gateway.queue import Queue
+from deeptoken.gateway.route import Means
+from deeptoken.gateway.router import Router
 from deeptoken.gateway.serve import Deadlines, Gateway
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.gateway.upstream import Upstream
@@ -215,10 +220,16 @@ def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client
     return Gateway(
         first,
         ledger=writer,
-        upstream=Upstream(client, PROVIDERS, playing),
+        router=Router(_means(settings, client)),
         room=Room(limits.in_flight_max),
         deadlines=Deadlines(request_s=limits.request_seconds, stream_s=limits.stream_seconds),
     )
+
+
+def _means(settings: Settings, client: Client) -> Means:
+    limits = settings.server
+    queue = Queue(Pace(), length_max=limits.in_flight_max, seconds=limits.queue_seconds)
+    return Means(Upstream(client, PROVIDERS, playing), queue, clock.monotonic, ids.draw)
 
 
 def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:

@@ -30,7 +30,6 @@ FILE_VARIABLE = "DEEPTOKEN_CONFIG"
 SECTIONS = ("server", "database", "channels", "models", "groups", "users", "keys")
 NOT_HERE: Mapping[Path, str] = {
     ("organizations",): "organizations are not in this version",
-    ("server", "queue_seconds"): "this version has no queue: a call that finds no room is refused at once",
     ("secrets_key",): "with SQLite the secrets key is a file beside the database",
 }
 """Keys that a later version knows. A limit that cannot take effect is refused, not ignored."""
@@ -243,8 +242,6 @@ def _field(fields: Mapping[str, Field], rest: list[str]) -> Field | None:
 def _hint(path: Path, tree: Mapping[str, Mapping[str, Field]]) -> str:
     if path[0] in ("channels", "models", "users", "keys", "organizations"):
         return f"; {path[0]} is a list, which only the file can set"
-    if path in NOT_HERE:
-        return f"; {NOT_HERE[path]}"
     known = {f"{PREFIX}{section}__{key}".upper(): None for section, fields in tree.items() for key in fields}
     return nearest(f"{PREFIX}{'__'.join(map(str, path))}".upper(), known) if path[0] in tree else ""
 

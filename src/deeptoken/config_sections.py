@@ -40,7 +40,6 @@ SCOPES = ("call", "read", "manage")
 OPTIONS = {"sim": ("sim",), "azure": ("api_version",)}
 """Keys of a channel that only one provider knows."""
 
-
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
 
@@ -110,6 +109,7 @@ def server_fields(sources: Sources) -> dict[str, Field]:
         "in_flight_max": Field(size),
         "request_seconds": Field(above_zero),
         "stream_seconds": Field(above_zero),
+        "queue_seconds": Field(seconds(zero=True)),
         "heartbeat_seconds": Field(above_zero),
         "notice_seconds": Field(seconds(zero=True)),
         "drain_seconds": Field(seconds(zero=True)),
@@ -162,6 +162,8 @@ def channel_fields(
         "groups": Field(many(one_of([group.name for group in groups], "group"))),
         "timeout": Field(_timeouts),
         "max_concurrency": Field(whole(1)),
+        "rpm": Field(whole(1)),
+        "tpm": Field(whole(1)),
         "enabled": Field(flag),
         **{name: OPTION_FIELDS[name] for name in options},
     }
@@ -311,7 +313,6 @@ def _sim(value: Any, path: Path) -> dict[str, float]:
 
 
 OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text)}
-
 
 RATES = (
     "prompt",

@@ -60,6 +60,7 @@ class Server(msgspec.Struct, frozen=True):
     in_flight_max: int = 2_000
     request_seconds: float = 600.0
     stream_seconds: float = 3_600.0
+    queue_seconds: float = 5.0
     heartbeat_seconds: float = 15.0
     notice_seconds: float = 0.0
     drain_seconds: float = 30.0

@@ -246,3 +246,57 @@ def test_an_id_with_a_suffix_on_a_key_s_list_is_not_listed_as_the_model_without_
     catalog = Catalog.build([channel("a", {"gpt-4o": "x", "gpt-4o-mini": "y"})], [], BOOK)
 
     assert catalog.exact_ids("default", ("gpt-4o:floor",)) == []
+
+
+def test_levels_are_by_priority_and_by_name_within_one() -> None:
+    models = {"gpt-4o": "x"}
+    channels = [channel(name, models, priority=it) for name, it in (("z", 1), ("b", 0), ("a", 0), ("c", 9))]
+    found = Catalog.build(channels, [], BOOK).find("gpt-4o", "default")
+
+    assert found is not None
+    assert [[at.channel.name for at in level.candidates] for level in found.levels] == [
+        ["c"],
+        ["z"],
+        ["a", "b"],
+    ]
+    assert found.levels[2].sums == [1, 2]
+    assert found.channels == {"a", "b", "c", "z"}
+
+
+def test_a_channel_is_called_by_its_label_its_provider_or_its_name() -> None:
+    models = {"gpt-4o": "x"}
+    channels = [channel("Main", models), channel("b", models, provider="azure")]
+    found = Catalog.build(channels, [], BOOK).find("gpt-4o", "default")
+
+    assert found is not None
+    assert found.called == {"main": {"Main"}, "openai": {"Main"}, "b": {"b"}, "azure": {"b"}}
+    assert found.costing == {12: {"Main", "b"}}
+
+
+@pytest.mark.parametrize("names", [set(), {"c03"}, {"c03", "c01", "else"}, {f"c{n:02}" for n in range(39)}])
+def test_a_level_among_some_channels_keeps_its_order(names: set[str]) -> None:
+    channels = [channel(f"c{number:02}", {"gpt-4o": "x"}) for number in range(40)]
+    found = Catalog.build(channels, [], BOOK).find("gpt-4o", "default")
+
+    assert found is not None
+    some = found.levels[0].among(names)
+    assert [at.channel.name for at in some.candidates] == sorted(names - {"else"})
+    assert found.levels[0].among(found.channels) is found.levels[0]
+
+
+def test_groups_that_no_channel_names_share_what_was_looked_up() -> None:
+    models = {"gpt-4o": "x"}
+    catalog = Catalog.build([channel("all", models), channel("pro", models, "pro")], [], BOOK)
+
+    assert catalog.find("gpt-4o", "free") is catalog.find("gpt-4o", "default")
+    assert catalog.find("gpt-4o", "pro") is not catalog.find("gpt-4o", "default")
+
+
+def test_every_listed_id_of_every_group_is_kept() -> None:
+    models = {f"gpt-4o-{number}": "x" for number in range(CACHE_MAX)}
+    catalog = Catalog.build([channel("a", models, "default", "pro")], [Entry("*", rates=costs(1))], [])
+    wanted = [(id, group) for id in models for group in ("default", "pro")]
+
+    first = {at: catalog.find(*at) for at in wanted}
+
+    assert all(catalog.find(*at) is first[at] for at in wanted)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptoken.catalog.model import Price, Rates, Tier
-from deeptoken.catalog.price import TOKENS_MAX, affordable, bound, charge, rates_for, ratios, version
+from deeptoken.catalog.price import TOKENS_MAX, affordable, bound, charge, dearest, rates_for, ratios, version
 from deeptoken.money import NanoUsd, PicoUsd
 from deeptoken.wire.usage import Usage
 
@@ -186,3 +186,14 @@ def test_a_free_prompt_has_no_ratios() -> None:
     rates = Rates(prompt=PicoUsd(0), completion=PicoUsd(1))
 
     assert ratios(price(rates)) == {"base_model_ratio": "0"}
+
+
+@given(all_prices, counts, st.floats(0, 1))
+def test_no_prompt_of_up_to_so_many_tokens_has_dearer_rates(price: Price, most: int, part: float) -> None:
+    prompt, completion = dearest(price, most)
+
+    rates = rates_for(price, round(part * most))
+
+    assert rates.prompt <= prompt
+    assert rates.completion <= completion
+    assert prompt in {price.rates.prompt, *(tier.rates.prompt for tier in price.tiers if tier.above < most)}

@@ -12,7 +12,11 @@ from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Channel, Group, Rates, Timeouts
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
+from deeptoken.gateway.pace import Pace
 from deeptoken.gateway.play import playing
+from deeptoken.gateway.queue import Queue
+from deeptoken.gateway.route import Means
+from deeptoken.gateway.router import Router
 from deeptoken.gateway.serve import Deadlines, Gateway
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.gateway.trace import Bill
@@ -170,7 +174,14 @@ class Scene:
         self.gateway = Gateway(
             Snapshot(Keys({ids.digest(SECRET): caller}), catalog),
             ledger=self.ledger,
-            upstream=Upstream(Client(), providers, playing),
+            router=Router(
+                Means(
+                    Upstream(Client(), providers, playing),
+                    Queue(Pace(), length_max=100, seconds=5),
+                    clock.monotonic,
+                    ids.draw,
+                )
+            ),
             room=Room(100),
             deadlines=Deadlines(request_s=20, stream_s=20),
         )

@@ -28,7 +28,7 @@ from deeptoken.errors import (
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.refusal import Replay
 from deeptoken.gateway.serve import Gateway
-from deeptoken.gateway.trace import Bill
+from deeptoken.gateway.trace import Bill, Trace
 from deeptoken.gateway.upstream import Cut
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Room
@@ -162,7 +162,7 @@ class V1:
         )
         self._log.request(record)
         if call.endpoint == CHAT:
-            self._metrics.request(trace.metrics_model, record, waited, msgspec.structs.astuple(usage))
+            self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:
                 causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
@@ -174,9 +174,13 @@ class V1:
             if bill is not None:
                 self._bill(call, bill)
 
+    def _label(self, trace: Trace) -> str:
+        """The id or the pattern that serves the model: a caller cannot make labels."""
+        return "" if trace.asked is None else self._gateway.snapshot.catalog.label(trace.asked)
+
     def _bill(self, call: Inbound, bill: Bill) -> None:
         trace, lost = call.trace, bill.cost - bill.charged
-        self._metrics.charged(trace.metrics_model, bill.charged)
+        self._metrics.charged(self._label(trace), bill.charged)
         if lost > 0:
             self._metrics.lost(trace.outcome or "", lost)
             self._log.event("operator_loss", "warning", id=call.id, credits=credits(NanoUsd(lost)))

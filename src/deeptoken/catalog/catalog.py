@@ -8,26 +8,64 @@ A price is the precondition: an id without one does not exist here. A reload bui
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TypeVar
 
 import msgspec
 
 from deeptoken.catalog.entry import Entry, PriceBook
-from deeptoken.catalog.model import Candidate, Channel, Group, Model
+from deeptoken.catalog.model import Candidate, Channel, Group, Level, Model, levels
 from deeptoken.catalog.patterns import Ranked, Sort, any_matches, is_pattern, remap, without_suffix
+from deeptoken.catalog.price import dearest
 
 DEFAULT_GROUP = "default"
 T = TypeVar("T")
 CACHE_MAX = 4_096
-"""Answers kept. Patterns serve ids that callers make up, so it is emptied when it is full."""
+"""Answers kept, beside those for listed ids. Patterns serve ids that callers make up, so it is emptied
+when it is full."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, dict=True):
     """What a model id stands for. `sort` is what its suffix asked for, if it had one that was cut off."""
 
     model: Model
     candidates: tuple[Candidate, ...]
     sort: Sort | None = None
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        """The candidates by priority, ready to be drawn from."""
+        return levels(self.candidates)
+
+    @cached_property
+    def channels(self) -> frozenset[str]:
+        """The names of all that serve it."""
+        return frozenset(at.channel.name for at in self.candidates)
+
+    @cached_property
+    def paced(self) -> bool:
+        """One of them has a limit of its own."""
+        return any(at.channel.paced for at in self.candidates)
+
+    @cached_property
+    def called(self) -> Mapping[str, frozenset[str]]:
+        """The names of the channels by what a caller may call them."""
+        found: dict[str, set[str]] = {}
+        for at in self.candidates:
+            for name in at.channel.names:
+                found.setdefault(name, set()).add(at.channel.name)
+        return {name: frozenset(channels) for name, channels in found.items()}
+
+    @cached_property
+    def costing(self) -> Mapping[int, frozenset[str]]:
+        """The names of the channels by the price of a prompt and a completion token, the cheapest first.
+
+        Usually it is one price: a model costs the same, whoever serves it.
+        """
+        found: dict[int, set[str]] = {}
+        for at in self.candidates:
+            found.setdefault(sum(dearest(at.model.price, 0)), set()).add(at.channel.name)
+        return {cost: frozenset(found[cost]) for cost in sorted(found)}
 
 
 class _Served(msgspec.Struct, frozen=True):
@@ -56,6 +94,8 @@ class Catalog:
         self._exact: frozenset[str] = frozenset().union(
             *(one.models.exact_ids - one.unlisted for one in served)
         )
+        self._own = {DEFAULT_GROUP}.union(*(one.channel.groups for one in served))
+        self._kept_max = CACHE_MAX + len(self._exact) * len(self._own)
 
     @classmethod
     def build(
@@ -95,7 +135,8 @@ class Catalog:
 
         ``:floor`` and ``:nitro`` are cut off only if the id with them is unknown.
         """
-        key = (id, group)
+        # Groups that no channel names see the same.
+        key = (id, group if group in self._own else DEFAULT_GROUP)
         try:
             return self._found[key]
         except KeyError:
@@ -106,7 +147,7 @@ class Catalog:
             base = self._look_up(cut[0], group) if cut else None
             if cut and base:
                 found = Found(base.model, base.candidates, cut[1])
-        if len(self._found) >= CACHE_MAX:
+        if len(self._found) >= self._kept_max:
             self._found.clear()
         self._found[key] = found
         return found

@@ -1,5 +1,9 @@
 """What can be called: models, prices, channels, groups. Frozen values; snapshots are replaced whole."""
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from functools import cached_property
+from itertools import accumulate, groupby
 from typing import Any
 
 import msgspec
@@ -63,7 +67,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     total: float = 600.0
 
 
-class Channel(msgspec.Struct, frozen=True):
+class Channel(msgspec.Struct, frozen=True, dict=True):
     """One configured upstream."""
 
     name: str
@@ -79,9 +83,22 @@ class Channel(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ("default",)
     timeout: Timeouts = Timeouts()
     max_concurrency: int | None = None
+    rpm: int | None = None
+    """Requests a minute that it takes."""
+    tpm: int | None = None
     enabled: bool = True
     options: dict[str, Any] = {}
     """What only this provider knows: ``api_version`` (azure), ``sim`` ..."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What a caller's preferences may call it, in small letters: label, provider or name."""
+        return frozenset(name.lower() for name in (self.label, self.provider, self.name))
+
+    @cached_property
+    def paced(self) -> bool:
+        """It has a limit of its own: calls at once, requests or tokens a minute."""
+        return (self.max_concurrency, self.rpm, self.tpm) != (None, None, None)
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -98,3 +115,39 @@ class Candidate(msgspec.Struct, frozen=True):
     channel: Channel
     model: Model
     upstream_model: str
+
+
+FEW = 4
+"""Of so many, one is few."""
+
+
+class Level(msgspec.Struct, frozen=True, dict=True):
+    """Candidates that are equals but for their weight; by name, so that a draw can be done again."""
+
+    candidates: tuple[Candidate, ...]
+
+    @cached_property
+    def sums(self) -> list[int]:
+        """The sum of the weights up to each of them."""
+        return list(accumulate(at.channel.weight for at in self.candidates))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each channel stands."""
+        return {at.channel.name: place for place, at in enumerate(self.candidates)}
+
+    def among(self, channels: AbstractSet[str]) -> "Level":
+        """Those of these channels alone."""
+        candidates = self.candidates
+        if len(channels) < len(candidates) // FEW:
+            # Few of many are looked up, not looked for.
+            places = sorted(self.places[name] for name in channels if name in self.places)
+            return Level(tuple(candidates[place] for place in places))
+        those = tuple(at for at in candidates if at.channel.name in channels)
+        return self if len(those) == len(candidates) else Level(those)
+
+
+def levels(candidates: Iterable[Candidate]) -> tuple[Level, ...]:
+    """The levels of priority, the highest first."""
+    ordered = sorted(candidates, key=lambda at: (-at.channel.priority, at.channel.name))
+    return tuple(Level(tuple(equals)) for _, equals in groupby(ordered, key=lambda at: at.channel.priority))

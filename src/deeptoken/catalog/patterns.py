@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
-Sort = Literal["price", "throughput"]
+Sort = Literal["price", "throughput", "latency"]
 
 SUFFIXES: Mapping[str, Sort] = {":floor": "price", ":nitro": "throughput"}
 """What a caller may put behind a model id, and the order of candidates that it asks for."""

@@ -61,6 +61,14 @@ def affordable(price: Price, prompt_tokens: int, amount: NanoUsd, ratio_ppm: int
     return most
 
 
+def dearest(price: Price, prompt_tokens: int) -> tuple[int, int]:
+    """The dearest prompt and completion token of a call whose prompt has up to so many tokens: pico-USD."""
+    if not price.tiers:
+        return price.rates.prompt, price.rates.completion
+    rates = [price.rates, *(tier.rates for tier in price.tiers if prompt_tokens > tier.above)]
+    return max(one.prompt for one in rates), max(one.completion for one in rates)
+
+
 def rates_for(price: Price, prompt_tokens: int) -> Rates:
     """The rates of the highest tier that a prompt of this size is above."""
     rates = price.rates

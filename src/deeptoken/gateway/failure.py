@@ -13,6 +13,8 @@
 Source: spec "what a failure means"; the last provider's answer decides.
 """
 
+import re
+
 from deeptoken import errors
 from deeptoken.catalog.model import Candidate
 from deeptoken.providers.base import Failure
@@ -20,11 +22,27 @@ from deeptoken.providers.base import Failure
 INVALID_RESPONSE = "upstream_invalid_response"
 MESSAGE_MAX = 2_000
 BUSY = (503, 529)
+OF_THE_MODEL = frozenset(
+    {"context_length_exceeded", "content_filter", "content_policy_violation", "string_above_max_length"}
+)
+OF_THE_MODEL_WORDS = re.compile(
+    r"context (?:length|window)|maximum context|too many tokens|prompt is too long|input is too long"
+    r"|content.?(?:filter|policy)|moderation|flagged",
+    re.IGNORECASE,
+)
+"""A context overflow or a content filter, in the words of OpenAI, Anthropic, Azure, Mistral and vLLM."""
 
 
 def moves_on(failure: Failure) -> bool:
     """Whether another channel may do better."""
     return failure.cause != "caller"
+
+
+def is_of_the_model(failure: Failure) -> bool:
+    """Whether another model may take what this one refuses: its context is too short, its filter strict."""
+    return failure.cause == "caller" and bool(
+        failure.code in OF_THE_MODEL or OF_THE_MODEL_WORDS.search(failure.message)
+    )
 
 
 def final(failure: Failure, at: Candidate) -> errors.DeeptokenError:

@@ -8,7 +8,6 @@ used        what is charged, by what happened (spec: what happened, what is char
 import msgspec
 
 from deeptoken.catalog import tokens
-from deeptoken.catalog.model import Model
 from deeptoken.ledger.postings import Outcome
 from deeptoken.providers.base import Piece, Reply
 from deeptoken.wire.chat import Chat
@@ -23,14 +22,15 @@ PIECE = 16_384
 class Meter:
     """Of one call. `prompt` is an upper bound until `count_prompt`."""
 
-    def __init__(self, chat: Chat, model: Model) -> None:
-        self.prompt = tokens.bound(chat, model.context)
+    def __init__(self, chat: Chat, model: str, context: int | None) -> None:
+        self.prompt = tokens.bound(chat, context)
         self.generated = 0
         self.usage: Usage | None = None
         self.told: msgspec.Raw | None = None
         self._chat = chat
-        self._model = model.id
-        self._context = model.context
+        self.model = model
+        """Whose tokens are counted."""
+        self._context = context
         self._counted = False
         self._text: list[str] = []
         """What was not counted yet, behind what was: `_before` tokens."""
@@ -57,13 +57,13 @@ class Meter:
 
     def count_prompt(self) -> None:
         if not self._counted:
-            self.prompt = tokens.count(self._chat, self._model, self._context)
+            self.prompt = tokens.count(self._chat, self.model, self._context)
             self._counted = True
 
     def count(self) -> int:
         """The tokens that were generated, by the tokenizer; a long text is counted piece by piece, once."""
         text = "".join(self._text)
-        counted = self._before + tokens.count_text(text, self._model)
+        counted = self._before + tokens.count_text(text, self.model)
         if len(text) > PIECE:
             self._before, self._text = counted, []
         else:

@@ -4,7 +4,7 @@
     admit          is there room for it?                          503
     read           is it a chat?                                  400, 413, 415
     authorise      may it call this model; what serves it?        403, 404
-    plan           which channels, in which order                 503
+    route          which channels, in which order; a place        400, 429, 503
     open a tab     rates, ceilings and money: all or none         402, 429
     attempt        the next one, until one begins to answer       502, 503, 504, 4xx
     relay          give the answer on as it comes
@@ -22,27 +22,24 @@ from typing import Protocol
 
 import msgspec
 
-from deeptoken import clock, ids
-from deeptoken.catalog.model import Candidate, Model
-from deeptoken.errors import BadRequest, NoChannel, OrganizationNotFound, Overloaded
-from deeptoken.gateway import failure
+from deeptoken import clock
+from deeptoken.errors import BadRequest, OrganizationNotFound
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
-from deeptoken.gateway.plan import plan
+from deeptoken.gateway.needs import needs
+from deeptoken.gateway.plan import Sought
+from deeptoken.gateway.router import Router
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.gateway.tab import Delivery, Ledger, Tab
-from deeptoken.gateway.trace import Attempt
-from deeptoken.gateway.upstream import Answer, Upstream, Wanted
+from deeptoken.gateway.upstream import Answer
+from deeptoken.gateway.wishes import read as read_wishes
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Claim
 from deeptoken.money import NanoUsd, usd
-from deeptoken.providers.base import Asked, Failure, Piece
+from deeptoken.providers.base import Asked, Piece
 from deeptoken.wire.chat import Chat, read
 
 IDEMPOTENCY_KEY_MAX = 255
-NOT_YET = ("models", "provider")
-WORTHWHILE_S = 0.01
-"""With less time left than that, no other channel is asked."""
 
 
 class Outlet(Delivery, Protocol):
@@ -80,12 +77,12 @@ class Gateway:
     """Answers calls. `snapshot` is replaced when keys or channels change."""
 
     def __init__(
-        self, snapshot: Snapshot, ledger: Ledger, upstream: Upstream, room: Room, deadlines: Deadlines
+        self, snapshot: Snapshot, ledger: Ledger, router: Router, room: Room, deadlines: Deadlines
     ) -> None:
         self.snapshot = snapshot
         self.room = room
         self._ledger = ledger
-        self._upstream = upstream
+        self._router = router
         self._deadlines = deadlines
 
     async def answer(self, call: Inbound, peer: Peer) -> None:
@@ -97,51 +94,21 @@ class Gateway:
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
             chat = _read(call, await peer.read_body())
-            model, candidates = _authorised(call, snapshot, caller, chat)
+            sought = _authorised(call, snapshot, caller, chat)
             deadline = self._deadline(call, chat)
-            order = plan(self._free(candidates), ids.draw)
-            outlet = peer.outlet_for(chat)
-            async with Tab(self._ledger, caller, model, chat, call, outlet, peer.left) as tab:
-                wanted = tab.wanted(_asked(call, model), deadline)
-                with closing(await self._first_answer(call, order, wanted)) as answer:
-                    tab.begin(answer)
-                    outlet.take(answer)
-                    while await answer.relay(lambda pieces: _passed(pieces, tab, outlet)):
-                        outlet.send(await tab.catch_up())
-                        if tab.dry:
-                            break
-                        await outlet.drain()
-            outlet.finish()
-
-    def _free(self, candidates: tuple[Candidate, ...]) -> list[Candidate]:
-        free = [candidate for candidate in candidates if not self._upstream.full(candidate.channel)]
-        if not free:
-            raise Overloaded("Every channel that serves this model is full. Try again shortly.")
-        return free
-
-    async def _first_answer(self, call: Inbound, order: tuple[Candidate, ...], wanted: Wanted) -> Answer:
-        """Attempts in order, until one answers."""
-        trace = call.trace
-        last: tuple[Failure, Candidate] | None = None
-        for at in order:
-            began = clock.monotonic()
-            if last is not None and began > wanted.deadline - WORTHWHILE_S:
-                break
-            trace.channel, trace.label = at.channel.name, at.channel.label
-            outcome = await self._upstream.attempt(at, wanted)
-            if isinstance(outcome, Answer):
-                trace.limit = wanted.limit
-                return outcome
-            took = clock.monotonic() - began
-            trace.waited += took
-            trace.failures.append(_failed(at, outcome, took))
-            trace.words.append(failure.words(outcome, at))
-            last = outcome, at
-            if not failure.moves_on(outcome):
-                break
-        if last is None:
-            raise NoChannel("No channel serves this model now. Try again shortly.", retry_after_s=1)
-        raise failure.final(*last)
+            with await self._router.route(call, sought, caller, deadline) as route:
+                outlet = peer.outlet_for(chat)
+                async with Tab(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
+                    wanted = tab.wanted(_asked(call), deadline)
+                    with closing(await route.first_answer(wanted)) as answer:
+                        tab.begin(answer)
+                        outlet.take(answer)
+                        while await answer.relay(lambda pieces: _passed(pieces, tab, outlet)):
+                            outlet.send(await tab.catch_up())
+                            if tab.dry:
+                                break
+                            await outlet.drain()
+                outlet.finish()
 
     def _deadline(self, call: Inbound, chat: Chat) -> float:
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
@@ -154,26 +121,22 @@ def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
     return not tab.behind and not outlet.full
 
 
-def _authorised(
-    call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat
-) -> tuple[Model, tuple[Candidate, ...]]:
+def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -> Sought:
+    """What may be called, and what is wished of it."""
     if call.organization is not None:
         raise OrganizationNotFound(
             f"There is no organization {call.organization!r}. Leave X-DeepToken-Org out."
         )
-    found = snapshot.serving(caller, chat.request.model)
-    call.trace.model = found.model.id
-    call.trace.metrics_model = snapshot.catalog.label(found.model)
-    return found.model, found.candidates
+    wishes = read_wishes(chat)
+    models = snapshot.chain(caller, chat.request.model, wishes.models)
+    call.trace.asked = models[0].model
+    return Sought(models, chat, needs=needs(chat), wishes=wishes, ratio_ppm=caller.group.ratio_ppm)
 
 
 def _read(call: Inbound, body: bytes) -> Chat:
     """The chat, and what of it is for us."""
     chat = read(body)
     call.trace.stream = chat.stream
-    for name in NOT_YET:
-        if name in chat.ours:
-            raise BadRequest(f"{name}: routing preferences are not supported yet; leave it out.", param=name)
     if "max_cost_usd" in chat.ours:
         call.cost_max = _cost_max(chat.ours["max_cost_usd"])
     if (key := call.idempotency_key) is not None:
@@ -205,15 +168,5 @@ def _cost_max(raw: msgspec.Raw) -> NanoUsd:
     return amount
 
 
-def _asked(call: Inbound, model: Model) -> Asked:
-    return Asked(model=model.id, id=f"chatcmpl-{call.id}", created=clock.wall_s())
-
-
-def _failed(at: Candidate, outcome: Failure, took: float) -> Attempt:
-    return Attempt(
-        channel=at.channel.name,
-        duration_ms=round(took * 1_000),
-        cause=outcome.cause,
-        status=outcome.status,
-        message=failure.public_message(outcome, at),
-    )
+def _asked(call: Inbound) -> Asked:
+    return Asked(model=call.trace.model or "", id=f"chatcmpl-{call.id}", created=clock.wall_s())

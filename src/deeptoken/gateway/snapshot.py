@@ -3,7 +3,7 @@
 import msgspec
 
 from deeptoken.catalog.catalog import Catalog, Found
-from deeptoken.errors import AccountSuspended, ModelNotFound, PermissionDenied
+from deeptoken.errors import AccountSuspended, ModelNotAllowed, ModelNotFound, PermissionDenied
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.keys import Keys, authorise
 
@@ -32,3 +32,19 @@ class Snapshot(msgspec.Struct, frozen=True):
         if found is None:
             raise ModelNotFound(asked)
         return found
+
+    def chain(self, caller: Caller, asked: str, fallbacks: tuple[str, ...]) -> tuple[Found, ...]:
+        """The same of a model and those to fall back on, in order.
+
+        Raises:
+            ModelNotAllowed, ModelNotFound: one of them, as if it alone were asked for; `param` names it.
+        """
+        found = [self.serving(caller, asked)]
+        for place, id in enumerate(fallbacks):
+            try:
+                found.append(self.serving(caller, id))
+            except (ModelNotAllowed, ModelNotFound) as error:
+                # Passing over it would hide a typo until the day when the fallback is needed.
+                error.param = f"models[{place}]"
+                raise
+        return tuple(found)

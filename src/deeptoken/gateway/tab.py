@@ -15,11 +15,12 @@ from typing import Protocol
 
 from deeptoken import clock
 from deeptoken.catalog.model import Model
-from deeptoken.catalog.price import affordable, bound, charge
+from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.meter import Meter
 from deeptoken.gateway.refusal import outcome_of, refusal, repeated, status_of
+from deeptoken.gateway.terms import Terms
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.identity.caller import Caller
@@ -53,8 +54,6 @@ SMALL_SHARE, TINY_SHARE = 10, 200
 GRANT_MIN, GRANT_MAX, GRANT_SHARE = 512, 4096, 8
 FIRST_WORDS = 16
 """Tokens that an answer must be able to have; fewer if fewer are asked for."""
-OUTPUT_UNKNOWN = 131_072
-"""The most that a model generates when nobody told."""
 GRANT_S = 10
 """An extension lasts that long at the rate so far."""
 MARGIN_MIN = 32
@@ -83,7 +82,7 @@ class Tab:
         self,
         ledger: Ledger,
         caller: Caller,
-        model: Model,
+        models: tuple[Model, ...],
         chat: Chat,
         call: Inbound,
         delivery: Delivery,
@@ -91,19 +90,22 @@ class Tab:
     ) -> None:
         self._ledger = ledger
         self._caller = caller
-        self._model = model
+        self._terms = Terms(models, caller.group.ratio_ppm)
+        self._model = models[0]
+        """The one that answers; before one does, the first of those that may."""
         self._chat = chat
         self._call = call
         self._delivery = delivery
         self._left = left
-        self._price = model.price
         self._ratio = caller.group.ratio_ppm
         self._choices = chat.request.n or 1
-        self._meter = Meter(chat, model)
+        self._meter = Meter(chat, self._model.id, self._terms.context)
         self._limit: int | None = None
         """The most tokens a choice may have, if the money sets it."""
         self._most = 0
         """The most tokens of output, all choices together."""
+        self._by: tuple[str, int] | None = None
+        """The model that answers and its price, where the hold was made for another."""
         self._held = NanoUsd(0)
         self._covered = 0
         """Tokens of output that the hold pays."""
@@ -121,9 +123,7 @@ class Tab:
     # The hold.
 
     async def __aenter__(self) -> "Tab":
-        request, context = self._chat.request, self._model.context
-        limits = [limit for limit in (request.limit, self._model.max_output) if limit]
-        each = min(limits) if limits else context or OUTPUT_UNKNOWN
+        each = self._terms.longest(self._chat.request)
         self._most = self._choices * each
         worst = self._price_of(self._most)
         cap = self._call.cost_max
@@ -139,8 +139,9 @@ class Tab:
     async def _hold_counted(self, each: int, room: Room) -> None:
         """The prompt is counted; what the balance affords bounds the answer; a first grant is held."""
         self._meter.count_prompt()
-        if self._model.context is not None:
-            each = max(1, min(each, self._model.context - self._meter.prompt))
+        context = self._terms.context
+        if context is not None:
+            each = max(1, min(each, context - self._meter.prompt))
         first = self._choices * min(FIRST_WORDS, each)
         self._most = self._choices * each
         minimum = self._price_of(first)
@@ -180,7 +181,7 @@ class Tab:
                     key=caller.key,
                     wallet=caller.wallet,
                     model=self._model.id,
-                    price=self._price.id,
+                    price=self._model.price.id,
                     ratio_ppm=self._ratio,
                     stream=self._chat.stream,
                 ),
@@ -244,9 +245,22 @@ class Tab:
         """A provider answers."""
         trace = self._call.trace
         trace.answer = answer
+        if answer.at.model is not self._model or len(self._terms.models) > 1:
+            self._answered_by(answer.at.model)
         trace.ttft_ms = round((clock.monotonic() - self._call.began) * 1_000)
         if answer.reply is not None:
             self._meter.take(answer.reply)
+
+    def _answered_by(self, model: Model) -> None:
+        """Of several models this one answers: its price alone counts from here on."""
+        self._call.trace.asked = model
+        if model is not self._model:
+            self._by = (model.id, model.price.id)
+        self._model = model
+        self._meter.model = model.id
+        self._terms = Terms((model,), self._ratio)
+        self._most = min(self._most, self._choices * self._terms.longest(self._chat.request))
+        self._hold_is(self._held, self._affordable(self._held))
 
     def take(self, pieces: list[Piece]) -> list[Piece]:
         """What came and is paid for; where the hold has to grow first, the tab is `behind` with the rest."""
@@ -341,6 +355,7 @@ class Tab:
                 ttft_ms=trace.ttft_ms,
                 duration_ms=round((clock.monotonic() - self._call.began) * 1_000),
                 reply=reply,
+                by=self._by,
             )
         )
         if not isinstance(settled, Settled) and error is None:
@@ -350,7 +365,8 @@ class Tab:
         """The bill, with the hold grown to it as far as the wallet reaches."""
         accepted = self._wanted is not None and self._wanted.accepted
         usage, estimated = self._meter.used(outcome, accepted=accepted)
-        cost = NanoUsd(0) if usage is None else charge(self._price, usage, self._ratio)
+        price = self._model.price
+        cost = NanoUsd(0) if usage is None else charge(price, usage, self._ratio)
         if cost > self._held:
             answer = await self._ledger.post(
                 Extend(self._call.id, more=self._capped(NanoUsd(cost - self._held)), used=self._held)
@@ -363,7 +379,7 @@ class Tab:
             estimated=estimated,
             cost=cost,
             charged=NanoUsd(min(cost, self._held)),
-            price=self._price,
+            price=price,
             ratio_ppm=self._ratio,
             dry=self.dry,
         )
@@ -371,10 +387,10 @@ class Tab:
     # Arithmetic.
 
     def _price_of(self, completion: int) -> NanoUsd:
-        return bound(self._price, self._meter.prompt, completion, self._ratio)
+        return self._terms.price_of(self._meter.prompt, completion)
 
     def _affordable(self, amount: NanoUsd) -> int:
-        return affordable(self._price, self._meter.prompt, amount, self._ratio)
+        return self._terms.affordable(self._meter.prompt, amount)
 
 
 def _least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from deeptoken.catalog.model import Price
+from deeptoken.catalog.model import Model, Price
 from deeptoken.gateway.upstream import Answer
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Outcome
@@ -29,9 +29,14 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt, as `/v1/generation` shows it."""
 
     channel: str
+    model: str
+    began_ms: int
+    """Since the call came."""
     duration_ms: int
     cause: str | None = None
     status: int | None = None
+    accepted: bool = False
+    """The provider had begun to answer: it may bill the operator for it."""
     message: str | None = None
     """As a caller may read it."""
 
@@ -40,9 +45,8 @@ class Trace(msgspec.Struct):
     """One call. What is None was not reached."""
 
     caller: Caller | None = None
-    model: str | None = None
-    metrics_model: str = ""
-    """The id or the pattern that served it: a caller cannot make labels."""
+    asked: Model | None = None
+    """The model that answers; before one does, the first that was asked for."""
     stream: bool = False
     failures: list[Attempt] = []
     words: list[str] = []
@@ -51,6 +55,8 @@ class Trace(msgspec.Struct):
     """The last one that was asked."""
     label: str | None = None
     answer: Answer | None = None
+    began_ms: int = 0
+    """When the attempt that answers began, since the call came."""
     limit: int | None = None
     waited: float = 0.0
     """Seconds spent waiting for providers."""
@@ -59,6 +65,10 @@ class Trace(msgspec.Struct):
     bill: Bill | None = None
     status: int = 200
     code: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        return None if self.asked is None else self.asked.id
 
     @property
     def attempts(self) -> int:

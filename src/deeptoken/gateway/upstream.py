@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.catalog.model import Candidate, Channel
+from deeptoken.catalog.model import Candidate
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
@@ -47,6 +47,8 @@ class Wanted(msgspec.Struct):
     """Streamed upstream; the caller may still get it whole."""
     limit: int | None
     deadline: float
+    patience_s: float | None = None
+    """For the first content, where another channel is left; else the channel's own."""
     accepted: bool = False
     """A provider has begun to answer: its head, a good one, was there."""
 
@@ -63,13 +65,18 @@ class Cut(Exception):
 class Answer:
     """A provider's answer, begun. `reply` if it came whole, else `relay` gives its pieces on."""
 
-    def __init__(self, at: Candidate, response: Response, deadline: float, leave: Callable[[], None]) -> None:
+    def __init__(self, at: Candidate, response: Response, deadline: float) -> None:
         self.at = at
+        self.on_close: Callable[[], None] = _nothing
+        """Told when it is done with."""
+        self.failure: Failure | None = None
+        """Why it broke off, after its first content."""
+        self.ttft_s = 0.0
+        """Seconds until its first content, or until all of it where it came whole."""
         self.reply: Reply | None = None
         self.stream: Stream | None = None
         self.waited = 0.0
         """Seconds spent waiting for the provider."""
-        self._leave = leave
         self._response = response
         self._deadline = deadline
         self._ready: list[Piece] = []
@@ -92,7 +99,7 @@ class Answer:
             self._response.finish(END_S)
         else:
             self._response.close()
-        self._leave()
+        self.on_close()
 
     async def relay(self, pass_on: Callable[[list[Piece]], bool]) -> bool:
         """Give the pieces to `pass_on` as they come. True: it wants a pause; False: the answer ended rightly.
@@ -111,15 +118,22 @@ class Answer:
         self._pass_on, self._busy_s, self._paused = pass_on, 0.0, False
         began = clock.monotonic()
         try:
+            return await self._relayed(self.stream, began)
+        except Cut as cut:
+            self.failure = cut.failure
+            raise
+        finally:
+            self.waited += clock.monotonic() - began - self._busy_s
+            self._pass_on = None
+
+    async def _relayed(self, stream: Stream, began: float) -> bool:
+        try:
             if not await self._response.relay(self._arrived, self._due(began)):
-                self._give(list(self.stream.end()))
+                self._give(list(stream.end()))
                 self._ended = True
         except (NetError, Malformed) as error:
             self._give(self._rest(error))
             self._ended = True
-        finally:
-            self.waited += clock.monotonic() - began - self._busy_s
-            self._pass_on = None
         return self._paused
 
     def _arrived(self, data: bytes) -> float | None:
@@ -220,12 +234,6 @@ class Upstream:
         self._client = client
         self._providers = providers
         self._play = play
-        self._busy: dict[str, int] = {}
-
-    def full(self, channel: Channel) -> bool:
-        """Whether it serves as many calls as it may."""
-        most = channel.max_concurrency
-        return most is not None and self._busy.get(channel.name, 0) >= most
 
     async def attempt(self, at: Candidate, wanted: Wanted) -> Answer | Failure:
         """Ask `at`; an answer whose first content is there, or why not.
@@ -234,22 +242,12 @@ class Upstream:
             BadRequest: this provider cannot do what is asked.
         """
         wanted.accepted = False
-        if self.full(at.channel):
-            return Failure(cause="capacity", message="The channel serves as many calls as it may.")
-        leave = self._enter(at.channel)
-        try:
-            outcome = await self._asked(at, wanted, leave)
-        except BaseException:
-            leave()
-            raise
-        if isinstance(outcome, Failure):
-            leave()
-        return outcome
-
-    async def _asked(self, at: Candidate, wanted: Wanted, leave: Callable[[], None]) -> Answer | Failure:
         provider = self._providers[at.channel.provider]
         began = clock.monotonic()
-        first_by = min(began + at.channel.timeout.first_byte, wanted.deadline)
+        patience_s = at.channel.timeout.first_byte
+        if wanted.patience_s is not None:
+            patience_s = min(patience_s, wanted.patience_s)
+        first_by = min(began + patience_s, wanted.deadline)
         try:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
@@ -260,7 +258,7 @@ class Upstream:
                 cause="misconfigured", message="The channel's credential or address cannot be sent."
             )
         try:
-            answer = Answer(at, response, wanted.deadline, leave)
+            answer = Answer(at, response, wanted.deadline)
             failure = await self._begin(answer, response, provider, wanted, first_by)
         except BaseException:
             response.close()
@@ -268,20 +266,8 @@ class Upstream:
         if failure is not None:
             response.close()
             return failure
-        answer.waited = clock.monotonic() - began
+        answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
-
-    def _enter(self, channel: Channel) -> Callable[[], None]:
-        """Count a call on a channel that has a limit; what is returned takes it back."""
-        if channel.max_concurrency is None:
-            return _nothing
-        busy, name = self._busy, channel.name
-        busy[name] = busy.get(name, 0) + 1
-
-        def leave() -> None:
-            busy[name] -= 1
-
-        return leave
 
     async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
         if at.channel.provider == "sim":
@@ -301,20 +287,23 @@ class Upstream:
                 body = await response.whole(max(SOME, min(ERROR_BODY_S, wanted.deadline - now)))
             return _told(provider, response, body)
         wanted.accepted = True
+        asked = wanted.asked
+        if asked.model != answer.at.model.id:
+            asked = msgspec.structs.replace(asked, model=answer.at.model.id)
         try:
             if wanted.stream:
-                answer.stream = provider.stream(wanted.asked)
+                answer.stream = provider.stream(asked)
                 return await answer.first(first_by)
             total = answer.at.channel.timeout.total
             body = await response.whole(max(SOME, min(total, wanted.deadline - now)))
-            answer.reply = provider.reply(body, wanted.asked)
+            answer.reply = provider.reply(body, asked)
         except (NetError, Malformed) as error:
             return _failed(error)
         return None
 
 
 def _nothing() -> None:
-    """A channel without a limit is not counted."""
+    """Nobody wants to know."""
 
 
 def _told(provider: Provider, response: Response, body: bytes) -> Failure:

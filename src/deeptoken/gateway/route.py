@@ -1,0 +1,330 @@
+"""From a plan to an answer: the channels of a call in turn, until one begins to answer.
+
+    begin          the first one is let in by its breakers and has a place; before the hold
+    first_answer   attempts (`upstream.py`), until one answers, or channels, time or retries are used up
+    the way out    gives back what was taken, and says what was measured
+
+A channel that is full or that its breakers do not let in is passed over. When none is left, an only channel
+that broke down is asked once more, and after a 429 the one that cools down first, if that is soon.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+import msgspec
+
+from deeptoken.catalog.model import Candidate, Model
+from deeptoken.errors import BadRequest, DeeptokenError, NoChannel, UpstreamRateLimited
+from deeptoken.gateway import failure
+from deeptoken.gateway.affinity import Affinity
+from deeptoken.gateway.draw import Choice
+from deeptoken.gateway.health import Entry, Health, Standing
+from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.plan import ATTEMPTS_MAX
+from deeptoken.gateway.queue import Place, Queue
+from deeptoken.gateway.retries import RetryBudget
+from deeptoken.gateway.trace import Attempt
+from deeptoken.gateway.upstream import Answer, Wanted
+from deeptoken.providers.base import Failure
+
+AGAIN_MIN_S, AGAIN_MORE_S = 0.1, 0.3
+"""Before an only channel is asked once more, and a random part of the second on top."""
+SOON_S = 2.0
+"""So long a call waits for a channel to cool down."""
+WORTHWHILE_S = 0.01
+"""With less time left than that, no other channel is asked."""
+PATIENCE_S, PATIENCE_FACTOR = 10.0, 4
+"""With another channel left, the first content is waited for 10 s, or 4 times what 19 of 20 took."""
+
+
+class Attempts(Protocol):
+    """Makes one attempt: an answer whose first content is there, or why not."""
+
+    async def attempt(self, at: Candidate, wanted: Wanted) -> Answer | Failure: ...
+
+
+class Means(msgspec.Struct):
+    """What all calls of a process share."""
+
+    upstream: Attempts
+    queue: Queue
+    now: Callable[[], float]
+    draw: Callable[[], float]
+    health: Health = msgspec.field(default_factory=Health)
+    retries: RetryBudget = msgspec.field(default_factory=RetryBudget)
+    affinity: Affinity = msgspec.field(default_factory=Affinity)
+    hoping: set[asyncio.Future[None]] = msgspec.field(default_factory=set)
+    """Calls that wait for the outcome of another's probe."""
+
+    def standing(self, at: Candidate, now: float) -> Standing:
+        return self.health.standing(at.channel.name, at.model.id, now)
+
+    def nobody(self, choices: tuple[Choice, ...]) -> DeeptokenError:
+        """Why none of these can be asked now, and when one can."""
+        now = self.now()
+        standings = [self.standing(choice.candidate, now) for choice in choices]
+        wait_s = max(1.0, min(standing.until for standing in standings) - now)
+        if all(standing.why == "cooling" for standing in standings):
+            return UpstreamRateLimited(
+                "Every channel that serves this model is rate limited. Try again later.", retry_after_s=wait_s
+            )
+        return NoChannel(
+            "Every channel that serves this model is out. Try again shortly.", retry_after_s=wait_s
+        )
+
+
+class _Admitted(msgspec.Struct):
+    """An attempt that may begin: its word to the breakers, its place on a channel with limits."""
+
+    choice: Choice
+    entry: Entry
+    place: Place | None
+    hoped_for: bool
+    """It is a probe: others may wait for its outcome."""
+
+
+class Route:
+    """The way of one call. Use as ``with route:``."""
+
+    def __init__(
+        self,
+        means: Means,
+        call: Inbound,
+        choices: tuple[Choice, ...],
+        *,
+        conversation: int,
+        tokens: int,
+        deadline: float,
+        last_hope: bool = False,
+    ) -> None:
+        self._means = means
+        self._call = call
+        self._choices = choices
+        self._conversation = conversation
+        self._tokens = tokens
+        self._deadline = deadline
+        self._last_hope = last_hope
+        self._first: _Admitted | None = None
+        self._answered: _Admitted | None = None
+        self._answer: Answer | None = None
+        self._attempts = 0
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Those that may answer, each once, the first one first."""
+        if len(self._choices) == 1:
+            return (self._choices[0].candidate.model,)
+        return tuple({choice.candidate.model.id: choice.candidate.model for choice in self._choices}.values())
+
+    def begin(self, place: Place | None = None) -> bool:
+        """Let in the first choice, of a last hope the first that can be; with `place`, the one whose it is.
+
+        False: none may go now, and the place was given back.
+        """
+        if place is not None:
+            self._choices = tuple(sorted(self._choices, key=lambda choice: not _is_at(choice, place)))
+            self._first = self._admitted(self._choices[0], place)
+        elif not self._last_hope:
+            self._first = self._admitted(self._choices[0])
+        else:
+            for choice in self._choices:
+                self._first = self._admitted(choice)
+                if self._first is not None:
+                    self._choices = (choice,)
+                    break
+        return self._first is not None
+
+    def __enter__(self) -> "Route":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if self._first is not None:
+            self._released(self._first)
+        if self._answered is not None and self._answer is not None:
+            self._measure(self._answered, self._answer)
+
+    # Attempts.
+
+    async def first_answer(self, wanted: Wanted) -> Answer:
+        """The answer of the first channel that gives one.
+
+        Raises:
+            Why the last one did not; `BadRequest` if none can do what is asked.
+        """
+        last: tuple[Failure, Candidate] | None = None
+        unable: BadRequest | None = None
+        for number, choice in enumerate(self._choices, 1):
+            if last is not None and not self._goes_on(*last, choice):
+                continue
+            admitted = self._admitted(choice)
+            if admitted is None:
+                continue
+            try:
+                outcome = await self._attempt(admitted, wanted, others=number < len(self._choices))
+            except BadRequest as error:
+                # This provider cannot do what is asked; the next one may.
+                unable = unable or error
+                continue
+            if isinstance(outcome, Answer):
+                return outcome
+            last = outcome, choice.candidate
+        if last is not None:
+            again = await self._once_more(last[0], wanted)
+            if isinstance(again, Answer):
+                return again
+            raise self._final(*(again or last))
+        raise unable or self._means.nobody(self._choices)
+
+    def _goes_on(self, outcome: Failure, at: Candidate, choice: Choice) -> bool:
+        """Whether `choice` is asked after `outcome` at another."""
+        if self._means.now() > self._deadline - WORTHWHILE_S:
+            return False
+        if not failure.moves_on(outcome):
+            # What is wrong with the request for one model may be right for another.
+            return choice.candidate.model is not at.model and failure.is_of_the_model(outcome)
+        return outcome.cause == "connect" or self._means.retries.may_retry(at.model.id, self._means.now())
+
+    async def _once_more(self, outcome: Failure, wanted: Wanted) -> Answer | tuple[Failure, Candidate] | None:
+        """The one attempt at a channel that was asked before; None: there is none."""
+        means = self._means
+        now = means.now()
+        choice, wait_s = self._choices[0], AGAIN_MIN_S + AGAIN_MORE_S * means.draw()
+        if outcome.cause == "capacity":
+            choice, until = min(
+                ((choice, means.standing(choice.candidate, now).until) for choice in self._choices),
+                key=lambda one: one[1],
+            )
+            wait_s = until - now
+        elif outcome.cause not in ("connect", "outage") or len(self._choices) > 1:
+            return None
+        if wait_s > SOON_S or self._attempts >= ATTEMPTS_MAX or now + wait_s > self._deadline - WORTHWHILE_S:
+            return None
+        if outcome.cause != "connect" and not means.retries.may_retry(choice.candidate.model.id, now):
+            return None
+        await asyncio.sleep(max(0.0, wait_s))
+        admitted = self._admitted(choice)
+        if admitted is None:
+            return None
+        again = await self._attempt(admitted, wanted, others=False)
+        return again if isinstance(again, Answer) else (again, choice.candidate)
+
+    def _admitted(self, choice: Choice, place: Place | None = None) -> _Admitted | None:
+        if self._first is not None:
+            # It was let in before the hold.
+            first, self._first = self._first, None
+            if first.choice is choice:
+                return first
+            self._released(first)
+        means, at = self._means, choice.candidate
+        if place is None and at.channel.paced:
+            place = means.queue.take((at.channel,), self._tokens)
+            if place is None:
+                return None
+        entry = means.health.enter(at.channel.name, at.model.id, means.now(), last_hope=self._last_hope)
+        if entry is None:
+            if place is not None:
+                place.close()
+            return None
+        return _Admitted(choice, entry, place, entry.probe or self._last_hope)
+
+    async def _attempt(self, admitted: _Admitted, wanted: Wanted, *, others: bool) -> Answer | Failure:
+        means, trace, at = self._means, self._call.trace, admitted.choice.candidate
+        trace.channel, trace.label = at.channel.name, at.channel.label
+        wanted.patience_s = self._patience(at) if others else None
+        began = means.now()
+        self._attempts += 1
+        try:
+            outcome = await means.upstream.attempt(at, wanted)
+        except BaseException:
+            self._released(admitted)
+            raise
+        now = means.now()
+        if isinstance(outcome, Answer):
+            means.health.succeeded(admitted.entry, now)
+            self._heard(admitted)
+            means.affinity.remember(self._conversation, at.channel.name, now)
+            outcome.on_close = lambda: self._left(admitted, outcome)
+            trace.limit = wanted.limit
+            trace.began_ms = round((began - self._call.began) * 1_000)
+            self._answered, self._answer = admitted, outcome
+            return outcome
+        means.health.failed(admitted.entry, outcome, now, means.draw())
+        self._released(admitted)
+        trace.waited += now - began
+        trace.failures.append(self._failed(at, outcome, began, now, accepted=wanted.accepted))
+        trace.words.append(failure.words(outcome, at))
+        return outcome
+
+    def _patience(self, at: Candidate) -> float:
+        speed = self._means.health.speed(at.channel.name, at.model.id)
+        p95 = None if speed is None else speed.ttft_p95_s
+        return PATIENCE_S if p95 is None else max(PATIENCE_S, PATIENCE_FACTOR * p95)
+
+    def _failed(
+        self, at: Candidate, outcome: Failure, began: float, now: float, *, accepted: bool
+    ) -> Attempt:
+        return Attempt(
+            channel=at.channel.name,
+            model=at.model.id,
+            began_ms=round((began - self._call.began) * 1_000),
+            duration_ms=round((now - began) * 1_000),
+            cause=outcome.cause,
+            status=outcome.status,
+            accepted=accepted,
+            message=failure.public_message(outcome, at),
+        )
+
+    def _final(self, outcome: Failure, at: Candidate) -> DeeptokenError:
+        error = failure.final(outcome, at)
+        if self._last_hope and error.retry_after_s is None:
+            error.retry_after_s = max(
+                1.0, self._means.standing(at, self._means.now()).until - self._means.now()
+            )
+        return error
+
+    # Ends.
+
+    def _left(self, admitted: _Admitted, answer: Answer) -> None:
+        """An answer is done with, however it ended."""
+        if answer.failure is not None:
+            self._means.health.failed(admitted.entry, answer.failure, self._means.now(), self._means.draw())
+        self._released(admitted)
+
+    def _released(self, admitted: _Admitted) -> None:
+        self._means.health.released(admitted.entry)
+        self._heard(admitted)
+        if admitted.place is not None:
+            admitted.place.close()
+
+    def _heard(self, admitted: _Admitted) -> None:
+        if admitted.hoped_for:
+            admitted.hoped_for = False
+            for outcome in self._means.hoping:
+                if not outcome.done():
+                    outcome.set_result(None)
+
+    def _measure(self, admitted: _Admitted, answer: Answer) -> None:
+        """How fast it was, and what it came to."""
+        bill = self._call.trace.bill
+        usage = None if bill is None else bill.usage
+        if admitted.place is not None and usage is not None:
+            admitted.place.used(usage.prompt_tokens + usage.completion_tokens)
+        if answer.failure is None and self._call.trace.outcome == "complete":
+            at, now = admitted.choice.candidate, self._means.now()
+            self._means.health.measured(
+                at.channel.name,
+                at.model.id,
+                ttft_s=answer.ttft_s,
+                now=now,
+                tokens=0 if usage is None else usage.completion_tokens,
+                seconds=answer.waited - answer.ttft_s,
+                whole=answer.reply is not None,
+            )
+
+
+def _is_at(choice: Choice, place: Place) -> bool:
+    return choice.candidate.channel.name == place.channel

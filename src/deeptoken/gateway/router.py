@@ -1,0 +1,123 @@
+"""Which route a call takes: planned, with room, let in. Before the hold: a call that waits holds nothing.
+
+plan         who may be asked, in which order (`plan.py`)
+room         where all are full, the call stands in line (`queue.py`), and has a place when it goes on
+last hope    all are out: one call at a time goes to the channel closest to its probe; the others wait for
+             what becomes of it, `HOPE_S` at most. All cool down: the call waits if that is not longer
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from deeptoken.catalog.model import Channel
+from deeptoken.gateway.affinity import conversation
+from deeptoken.gateway.draw import Choice
+from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.plan import Plan, Sought, plan
+from deeptoken.gateway.queue import Place
+from deeptoken.gateway.route import Means, Route
+from deeptoken.identity.caller import Caller
+from deeptoken.wire.chat import Chat
+
+HOPE_S = 2.0
+PLANS_MAX = 8
+"""What was planned may be no more when it is begun; then it is planned anew."""
+BYTES_A_TOKEN, ANSWER_TOKENS = 4, 512
+"""What a call may come to, for a channel's tokens a minute."""
+
+
+class Router:
+    """Finds routes. Of this process."""
+
+    def __init__(self, means: Means) -> None:
+        self.means = means
+
+    async def route(self, call: Inbound, sought: Sought, caller: Caller, deadline: float) -> Route:
+        """The route of a call.
+
+        Raises:
+            BadRequest, ModelNotFound: nobody can meet what is asked.
+            NoChannel, UpstreamRateLimited: everybody is out, and nobody comes back soon.
+            Overloaded: everybody is full for too long.
+        """
+        means = self.means
+        now = means.now()
+        model = sought.models[0].model.id
+        means.retries.asked(model, now)
+        key = conversation(caller.wallet, model, sought.chat)
+        served = means.affinity.served(key, now)
+        if served is not None:
+            sought = msgspec.structs.replace(sought, served=served)
+        tokens = _tokens(sought.chat) if any(found.paced for found in sought.models) else 0
+        full = self._full(tokens) if tokens else None
+        hope_by = min(deadline, now + HOPE_S)
+        for _ in range(PLANS_MAX):
+            made = plan(sought, means.health, means.now(), means.draw, full=full)
+            place = await self._lined_up(made, caller, tokens, deadline) if made.full else None
+            route = Route(
+                means,
+                call,
+                made.choices,
+                conversation=key,
+                tokens=tokens,
+                deadline=deadline,
+                last_hope=made.last_hope,
+            )
+            if route.begin(place):
+                return route
+            if made.last_hope:
+                await self._hope(made.choices, hope_by)
+        raise means.nobody(made.choices)
+
+    def _full(self, tokens: int) -> Callable[[Channel], bool]:
+        queue, now = self.means.queue, self.means.now
+        return lambda channel: queue.full(channel, tokens, now())
+
+    async def _lined_up(self, made: Plan, caller: Caller, tokens: int, deadline: float) -> Place:
+        """A place on one of the channels, when it is this call's turn."""
+        channels = tuple({at.candidate.channel.name: at.candidate.channel for at in made.choices}.values())
+        group = caller.group
+        return await self.means.queue.wait(
+            channels, tokens, group=group.name, weight=group.weight, by=deadline
+        )
+
+    async def _hope(self, choices: tuple[Choice, ...], by: float) -> None:
+        """Wait until there is hope again.
+
+        Raises:
+            NoChannel, UpstreamRateLimited: there is none in time.
+        """
+        means = self.means
+        now = means.now()
+        standings = [means.standing(choice.candidate, now) for choice in choices]
+        soonest = min(standing.until for standing in standings)
+        if any(standing.probing for standing in standings):
+            if not await self._outcome(by - now) or all(self._out(choice) for choice in choices):
+                raise means.nobody(choices)
+        elif soonest <= by:
+            await asyncio.sleep(max(0.0, soonest - now))
+        else:
+            raise means.nobody(choices)
+
+    async def _outcome(self, wait_s: float) -> bool:
+        """Whether another's probe ended in time."""
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.means.hoping.add(outcome)
+        try:
+            async with asyncio.timeout(wait_s):
+                await outcome
+        except TimeoutError:
+            return False
+        finally:
+            self.means.hoping.discard(outcome)
+        return True
+
+    def _out(self, choice: Choice) -> bool:
+        return self.means.standing(choice.candidate, self.means.now()).open
+
+
+def _tokens(chat: Chat) -> int:
+    """About what the call may come to."""
+    return chat.size // BYTES_A_TOKEN + (chat.request.limit or ANSWER_TOKENS) * (chat.request.n or 1)
