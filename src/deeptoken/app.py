@@ -51,6 +51,8 @@ from deeptoken.store.writer import Writer
 SWITCH_INTERVAL_S = 0.0005
 """The ledger's thread must get the interpreter back soon after its disk has answered."""
 SWEEP_S = 60.0
+WAITING_MAX = 1_000
+"""Calls in the line before full channels."""
 NOTE_KEYS_S = 15.0
 RETRY_S = 1.0
 GARBAGE_AFTER = 20_000
@@ -100,6 +102,7 @@ class Running:
         self._stale.clear()
         try:
             self.gateway.snapshot = await self.read_snapshot()
+            self.gateway.router.kept(self.gateway.snapshot.catalog.channels)
         except StoreError as error:
             # A revocation must not be lost: it is read again until it can be.
             self._stale.set()
@@ -188,6 +191,7 @@ async def run(
         client = Client(proxies=Proxies.told(environment()))
         stack.push_async_callback(client.close)
         running.gateway = _gateway(settings, await running.read_snapshot(), writer, client)
+        running.gateway.router.kept(running.gateway.snapshot.catalog.channels)
         jobs = await stack.enter_async_context(Jobs(log))
         jobs.every(0.0, running.refresh)
         jobs.every(0.0, lambda: running.reread_file(orders.reload))
@@ -228,12 +232,14 @@ def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client
 
 def _means(settings: Settings, client: Client) -> Means:
     limits = settings.server
-    queue = Queue(Pace(), length_max=limits.in_flight_max, seconds=limits.queue_seconds)
+    queue = Queue(Pace(), length_max=WAITING_MAX, seconds=limits.queue_seconds)
     return Means(Upstream(client, PROVIDERS, playing), queue, clock.monotonic, ids.draw)
 
 
 def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:
     metrics.gauge("in_flight", "Calls in flight.", lambda: gateway.room.taken)
+    means = gateway.router.means
+    metrics.gauge("queue_length", "Calls that wait for room on a channel.", lambda: means.queue.length)
     metrics.gauge("holds_open", "Open holds.", lambda: writer.holds_open)
     metrics.gauge("ledger_queue", "Operations that wait for the ledger's disk.", lambda: writer.queue_length)
 

@@ -277,7 +277,7 @@ async def row_of(gateway: Whole, id: str) -> UsageRecord:
         with Reader(path) as reader:
             return reader.usage(id)
 
-    for _ in range(2_000):
+    for _ in range(20_000):
         if (row := await asyncio.to_thread(find)) is not None:
             return row
     raise AssertionError(f"there is no usage row {id}")
@@ -285,7 +285,7 @@ async def row_of(gateway: Whole, id: str) -> UsageRecord:
 
 async def nothing_is_held(gateway: Whole) -> dict[str, Any]:
     """Wait until no hold is open; what the wallet has then."""
-    for _ in range(2_000):
+    for _ in range(20_000):
         money = await gateway.credits()
         if money["held"] == 0:
             return money

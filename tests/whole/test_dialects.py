@@ -40,8 +40,16 @@ JSON = "Content-Type: application/json"
 
 
 def configuration(provider: Provider) -> str:
-    url = provider.url("claude").removesuffix("/v1")
-    return channel(provider, "claude", provider='"anthropic"', base_url=f'"{url}"')
+    names = ["claude", *(f"claude-{number}" for number in range(3)), *(f"claude-{kind}" for kind in ERRORS)]
+    return "".join(
+        channel(
+            provider,
+            name,
+            provider='"anthropic"',
+            base_url=f'"{provider.url(name).removesuffix("/v1")}"',
+        )
+        for name in names
+    )
 
 
 @pytest.fixture(scope="module")
@@ -243,12 +251,12 @@ ERRORS = {
 @pytest.mark.parametrize("kind", ERRORS)
 def test_its_errors_are_openais_to_the_client(kind: str, scene: Scene) -> None:
     status, raised, code = ERRORS[kind]
-    told = json.dumps({"type": "error", "error": {"type": kind, "message": "model: hidden-claude"}})
-    scene.provider.scripts["claude"] = says(answer(told.encode(), JSON, status=status))
+    told = json.dumps({"type": "error", "error": {"type": kind, "message": f"model: hidden-claude-{kind}"}})
+    scene.provider.scripts[f"claude-{kind}"] = says(answer(told.encode(), JSON, status=status))
 
     async def ask(client: openai.AsyncOpenAI) -> None:
         with pytest.raises(raised) as refused:
-            await client.chat.completions.create(model="m/claude", messages=HI)
+            await client.chat.completions.create(model=f"m/claude-{kind}", messages=HI)
         assert (refused.value.code, "hidden" in str(refused.value)) == (code, False)
 
     asked(scene, ask)
@@ -258,10 +266,11 @@ def test_an_error_as_the_first_event_or_an_empty_stream_is_an_error_response(sce
     overloaded = named(type="error", error={"type": "overloaded_error", "message": "Overloaded"})
 
     async def ask(client: openai.AsyncOpenAI) -> None:
-        for script in (says(streamed(START + overloaded)), says(streamed(b"")), says_and_closes()):
-            scene.provider.scripts["claude"] = script
+        scripts = (says(streamed(START + overloaded)), says(streamed(b"")), says_and_closes())
+        for number, script in enumerate(scripts):
+            scene.provider.scripts[f"claude-{number}"] = script
             with pytest.raises(openai.InternalServerError):
-                await client.chat.completions.create(model="m/claude", messages=HI, stream=True)
+                await client.chat.completions.create(model=f"m/claude-{number}", messages=HI, stream=True)
 
     asked(scene, ask)
 

@@ -114,15 +114,16 @@ FOUR_HUNDREDS = {
 
 def configuration(provider: Provider) -> str:
     """For each way to fail a model with two channels; for those of a whole answer another with just one."""
-    told = [
-        *pair(provider, "refused", base_url='"http://127.0.0.1:1/v1"'),
-        *pair(provider, "tls", base_url=f'"https://127.0.0.1:{provider.plain.port}/v1"'),
-    ]
-    for name, (_, script) in FAILING.items():
-        provider.scripts[name] = script
-        told += pair(provider, name, **LATE)
-    for name in ANYHOW:
-        told.append(channel(provider, name, f"only-{name}", name=f'"only-{name}"', **LATE))
+    told = []
+    for stream in (False, True):
+        told += pair(provider, asked("refused", stream=stream), base_url='"http://127.0.0.1:1/v1"')
+        secure = f'"https://127.0.0.1:{provider.plain.port}/v1"'
+        told += pair(provider, asked("tls", stream=stream), base_url=secure)
+        for plain, (_, script) in FAILING.items():
+            name = asked(plain, stream=stream)
+            provider.scripts[name] = script
+            told += pair(provider, name, **LATE)
+            told.append(channel(provider, name, f"only-{name}", name=f'"only-{name}"', **LATE))
     for name, (status, code, _) in FOUR_HUNDREDS.items():
         message = f"flagged by moderation: model hidden-caller-{name} with key {SECRET} cannot do that"
         provider.scripts[f"caller-{name}"] = refuses(status, error(message, code))
@@ -132,6 +133,11 @@ def configuration(provider: Provider) -> str:
         told.append(channel(provider, f"six-{place}", "six", priority=str(-place)))
     provider.scripts["second"] = both("from the second")
     return "".join(told)
+
+
+def asked(name: str, *, stream: bool) -> str:
+    """The channel that fails so. Each is asked once: what it did would count against it the next time."""
+    return f"{name}-streamed" if stream else name
 
 
 def pair(provider: Provider, name: str, **settings: str) -> list[str]:
@@ -172,17 +178,18 @@ def test_what_fails_before_its_first_content_is_replaced_unnoticed(
     name: str, stream: bool, scene: Scene
 ) -> None:
     async def main() -> None:
-        reply = await scene.gateway.ask(chat("hi", model=f"m/{name}", stream=stream))
+        failing = asked(name, stream=stream)
+        reply = await scene.gateway.ask(chat("hi", model=f"m/{failing}", stream=stream))
 
         assert reply.status == 200, reply.body
         assert one_beginning(reply, stream=stream), reply.body
         assert reply.headers["x-deeptoken-channel"] == "second"
         assert reply.headers["x-deeptoken-attempts"] == "2"
         failed, *_ = await attempts(scene, reply)
-        assert (failed["channel"], failed["cause"]) == (name, CAUSES[name])
+        assert (failed["channel"], failed["cause"]) == (failing, CAUSES[name])
         assert SECRET not in json.dumps(failed)
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
-        assert (row.outcome, row.channel, row.status) == ("complete", f"{name}-2", 200)
+        assert (row.outcome, row.channel, row.status) == ("complete", f"{failing}-2", 200)
         assert row.charged == row.cost == 3_000 + 2 * (3_000 if stream else 2_000)
         await nothing_is_held(scene.gateway)
 
@@ -236,7 +243,8 @@ EXHAUSTED = {
 @pytest.mark.parametrize("name", EXHAUSTED)
 def test_when_nobody_is_left_the_last_answer_decides(name: str, stream: bool, scene: Scene) -> None:
     async def main() -> None:
-        reply = await scene.gateway.ask(chat("hi", model=f"m/only-{name}", stream=stream))
+        model = f"m/only-{asked(name, stream=stream)}"
+        reply = await scene.gateway.ask(chat("hi", model=model, stream=stream))
 
         status, code = EXHAUSTED[name]
         assert (reply.status, reply.error["code"]) == (status, code), reply.body

@@ -248,15 +248,17 @@ class _Search:
 
     def _hope(self, chains: list[_Chain]) -> list[Choice]:
         """Those that are out, the one whose probe is due first at the front."""
-        waits = []
+        waits: list[tuple[tuple[bool, float], Candidate, Level]] = []
         for chain in chains:
             for equals in chain.levels(chain.left):
                 for at in equals.candidates:
-                    until = self._health.standing(at.channel.name, at.model.id, self._now).until
-                    waits.append((max(0.0, until - self._now), at, equals))
+                    standing = self._health.standing(at.channel.name, at.model.id, self._now)
+                    # One that cools down takes nobody, not even the last hope.
+                    rank = standing.why == "cooling", max(0.0, standing.until - self._now)
+                    waits.append((rank, at, equals))
         waits.sort(key=itemgetter(0))
         most = ATTEMPTS_MAX if self._sought.wishes.allow_fallbacks else 1
-        return [Choice(at, "hope", equals, wait_s) for wait_s, at, equals in waits[:most]]
+        return [Choice(at, "hope", equals, rank[1]) for rank, at, equals in waits[:most]]
 
     def _note_rest(self, chains: list[_Chain], plan: Plan) -> None:
         """Why those are no choices that met everything."""

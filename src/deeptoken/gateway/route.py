@@ -199,7 +199,7 @@ class Route:
                 key=lambda one: one[1],
             )
             wait_s = until - now
-        elif outcome.cause not in ("connect", "outage") or len(self._choices) > 1:
+        elif outcome.cause not in ("connect", "outage") or outcome.lasting or len(self._choices) > 1:
             return None
         if wait_s > SOON_S or self._attempts >= ATTEMPTS_MAX or now + wait_s > self._deadline - WORTHWHILE_S:
             return None
@@ -234,7 +234,7 @@ class Route:
     async def _attempt(self, admitted: _Admitted, wanted: Wanted, *, others: bool) -> Answer | Failure:
         means, trace, at = self._means, self._call.trace, admitted.choice.candidate
         trace.channel, trace.label = at.channel.name, at.channel.label
-        wanted.patience_s = self._patience(at) if others else None
+        wanted.patience_s = self._patience(at, stream=wanted.stream) if others else None
         began = means.now()
         self._attempts += 1
         try:
@@ -252,17 +252,18 @@ class Route:
             trace.began_ms = round((began - self._call.began) * 1_000)
             self._answered, self._answer = admitted, outcome
             return outcome
-        means.health.failed(admitted.entry, outcome, now, means.draw())
+        self._count(admitted, outcome, now)
         self._released(admitted)
         trace.waited += now - began
         trace.failures.append(self._failed(at, outcome, began, now, accepted=wanted.accepted))
         trace.words.append(failure.words(outcome, at))
         return outcome
 
-    def _patience(self, at: Candidate) -> float:
+    def _patience(self, at: Candidate, *, stream: bool) -> float | None:
+        """None: nothing was measured yet, and a model that thinks long must not be cut off each time."""
         speed = self._means.health.speed(at.channel.name, at.model.id)
-        p95 = None if speed is None else speed.ttft_p95_s
-        return PATIENCE_S if p95 is None else max(PATIENCE_S, PATIENCE_FACTOR * p95)
+        p95 = None if speed is None else speed.ttft_p95_s if stream else speed.whole_p95_s
+        return None if p95 is None else max(PATIENCE_S, PATIENCE_FACTOR * p95)
 
     def _failed(
         self, at: Candidate, outcome: Failure, began: float, now: float, *, accepted: bool
@@ -291,8 +292,14 @@ class Route:
     def _left(self, admitted: _Admitted, answer: Answer) -> None:
         """An answer is done with, however it ended."""
         if answer.failure is not None:
-            self._means.health.failed(admitted.entry, answer.failure, self._means.now(), self._means.draw())
+            self._count(admitted, answer.failure, self._means.now())
         self._released(admitted)
+
+    def _count(self, admitted: _Admitted, outcome: Failure, now: float) -> None:
+        """Against the channel, unless it was the call's own deadline that passed."""
+        own = outcome.cause == "slow" and outcome.status is None and now >= self._deadline - WORTHWHILE_S
+        if not own:
+            self._means.health.failed(admitted.entry, outcome, now, self._means.draw())
 
     def _released(self, admitted: _Admitted) -> None:
         self._means.health.released(admitted.entry)

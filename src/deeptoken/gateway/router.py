@@ -34,6 +34,11 @@ class Router:
     def __init__(self, means: Means) -> None:
         self.means = means
 
+    def kept(self, channels: tuple[Channel, ...]) -> None:
+        """At the start and after a reload: what is known of channels that are gone is forgotten."""
+        self.means.health.kept(channels)
+        self.means.queue.pace.kept({channel.name for channel in channels})
+
     async def route(self, call: Inbound, sought: Sought, caller: Caller, deadline: float) -> Route:
         """The route of a call.
 

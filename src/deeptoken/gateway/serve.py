@@ -82,7 +82,7 @@ class Gateway:
         self.snapshot = snapshot
         self.room = room
         self._ledger = ledger
-        self._router = router
+        self.router = router
         self._deadlines = deadlines
 
     async def answer(self, call: Inbound, peer: Peer) -> None:
@@ -96,7 +96,7 @@ class Gateway:
             chat = _read(call, await peer.read_body())
             sought = _authorised(call, snapshot, caller, chat)
             deadline = self._deadline(call, chat)
-            with await self._router.route(call, sought, caller, deadline) as route:
+            with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
                 async with Tab(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
                     wanted = tab.wanted(_asked(call), deadline)

@@ -339,6 +339,7 @@ class Tab:
             self._delivery.compose(bill)
         if self._call.claim is not None:
             reply = self._delivery.kept() if error is None else _charge_alone(self._call, bill, trace.status)
+        took_ms = round((clock.monotonic() - self._call.began) * 1_000)
         settled = await self._ledger.post(
             Settle(
                 id=self._call.id,
@@ -350,10 +351,10 @@ class Tab:
                 status=trace.status,
                 code=trace.code,
                 channel=trace.channel,
-                attempts=trace.attempts_json(),
+                attempts=trace.attempts_json(took_ms),
                 upstream_id=trace.answer.upstream_id if trace.answer else None,
                 ttft_ms=trace.ttft_ms,
-                duration_ms=round((clock.monotonic() - self._call.began) * 1_000),
+                duration_ms=took_ms,
                 reply=reply,
                 by=self._by,
             )

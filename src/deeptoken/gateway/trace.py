@@ -3,6 +3,7 @@
 import msgspec
 
 from deeptoken.catalog.model import Model, Price
+from deeptoken.gateway.failure import public_message
 from deeptoken.gateway.upstream import Answer
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Outcome
@@ -33,6 +34,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     began_ms: int
     """Since the call came."""
     duration_ms: int
+    ttft_ms: int | None = None
+    """Since the call came, to the first content."""
     cause: str | None = None
     status: int | None = None
     accepted: bool = False
@@ -74,6 +77,25 @@ class Trace(msgspec.Struct):
     def attempts(self) -> int:
         return len(self.failures) + (self.answer is not None)
 
-    def attempts_json(self) -> str | None:
-        """The failed attempts, for the usage row; None if there was none."""
-        return msgspec.json.encode(self.failures).decode() if self.failures else None
+    def attempts_json(self, now_ms: int) -> str | None:
+        """Every attempt, for the usage row; None if there was but one, and it went well."""
+        answer = self.answer
+        if not self.failures and (answer is None or answer.failure is None):
+            return None
+        told = list(self.failures)
+        if answer is not None:
+            broke = answer.failure
+            told.append(
+                Attempt(
+                    channel=answer.at.channel.name,
+                    model=answer.at.model.id,
+                    began_ms=self.began_ms,
+                    duration_ms=now_ms - self.began_ms,
+                    ttft_ms=self.ttft_ms,
+                    cause=None if broke is None else broke.cause,
+                    status=200,
+                    accepted=True,
+                    message=None if broke is None else public_message(broke, answer.at),
+                )
+            )
+        return msgspec.json.encode(told).decode()

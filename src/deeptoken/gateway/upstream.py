@@ -18,8 +18,8 @@ from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider,
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 
-ERROR_BODY_S = 10.0
-"""How long the body of an error answer is waited for."""
+ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
+"""How long the body of an error answer is waited for, and about how much of it is read."""
 SOME = 0.001
 END_S = 0.1
 
@@ -282,9 +282,7 @@ class Upstream:
         now = clock.monotonic()
         if not 200 <= response.status < 300:
             # An error status decides by itself, whatever becomes of its body.
-            body = b""
-            with suppress(NetError):
-                body = await response.whole(max(SOME, min(ERROR_BODY_S, wanted.deadline - now)))
+            body = await _beginning(response, min(now + ERROR_BODY_S, wanted.deadline))
             return _told(provider, response, body)
         wanted.accepted = True
         asked = wanted.asked
@@ -300,6 +298,18 @@ class Upstream:
         except (NetError, Malformed) as error:
             return _failed(error)
         return None
+
+
+async def _beginning(response: Response, by: float) -> bytes:
+    """Of the body of an error as much as an error needs, or what of it came in time."""
+    parts: list[bytes] = []
+    with suppress(NetError):
+        while sum(map(len, parts)) < ERROR_BODY_BYTES:
+            part = await response.read(max(SOME, by - clock.monotonic()))
+            if not part:
+                break
+            parts.append(part)
+    return b"".join(parts)
 
 
 def _nothing() -> None:
@@ -329,7 +339,7 @@ def _failed(error: NetError | Malformed) -> Failure:
         case Stalled():
             return Failure(cause="slow", message="The provider did not answer in time.")
         case TooLarge():
-            return invalid("it is larger than the limit")
+            return msgspec.structs.replace(invalid("it is larger than the limit"), lasting=True)
         case Lost():
             return Failure(cause="outage", message="The connection to the provider broke.")
     return invalid(str(error) or "it is not HTTP")

@@ -53,6 +53,8 @@ class Failure(msgspec.Struct, frozen=True):
     kind: str | None = None
     """The provider's `type`."""
     retry_after_s: float | None = None
+    lasting: bool = False
+    """Asked again there, the same would come of it."""
 
 
 class Piece(msgspec.Struct):

@@ -23,8 +23,20 @@ def shown(record: UsageRecord, *, attempts: bool = False) -> dict[str, Any]:
 
 
 def _attempts(record: UsageRecord) -> list[Any]:
-    """The failed ones as they were written down, and the last one, if it answered."""
-    told: list[Any] = msgspec.json.decode(record.attempts) if record.attempts else []
-    if record.outcome != "failed" and record.channel is not None:
-        told.append({"channel": record.channel, "duration_ms": record.duration_ms, "status": record.status})
-    return told
+    """As they were written down; of a single one that went well, what the row says of it."""
+    if record.attempts:
+        told: list[Any] = msgspec.json.decode(record.attempts)
+        return told
+    if record.outcome == "failed" or record.channel is None:
+        return []
+    return [
+        {
+            "channel": record.channel,
+            "model": record.model,
+            "began_ms": 0,
+            "duration_ms": record.duration_ms,
+            "ttft_ms": record.ttft_ms,
+            "status": record.status,
+            "accepted": True,
+        }
+    ]
