@@ -46,6 +46,17 @@ class Sought(msgspec.Struct, frozen=True):
     served: str | None = None
     """The channel that served this conversation last."""
 
+    @property
+    def several(self) -> bool:
+        """There may be a choice."""
+        return len(self.models) > 1 or len(self.models[0].candidates) > 1
+
+    @property
+    def paced(self) -> bool:
+        """One of the channels has a limit of its own."""
+        models = self.models
+        return models[0].paced if len(models) == 1 else any([found.paced for found in models])
+
 
 class LeftOut(msgspec.Struct, frozen=True):
     """A channel that is not asked, and why."""

@@ -94,7 +94,7 @@ class Route:
         call: Inbound,
         choices: tuple[Choice, ...],
         *,
-        conversation: int,
+        conversation: int | None,
         tokens: int,
         deadline: float,
         last_hope: bool = False,
@@ -246,8 +246,9 @@ class Route:
         if isinstance(outcome, Answer):
             means.health.succeeded(admitted.entry, now)
             self._heard(admitted)
-            means.affinity.remember(self._conversation, at.channel.name, now)
-            outcome.on_close = lambda: self._left(admitted, outcome)
+            if self._conversation is not None:
+                means.affinity.remember(self._conversation, at.channel.name, now)
+            outcome.on_close = self._left
             trace.limit = wanted.limit
             trace.began_ms = round((began - self._call.began) * 1_000)
             self._answered, self._answer = admitted, outcome
@@ -289,8 +290,11 @@ class Route:
 
     # Ends.
 
-    def _left(self, admitted: _Admitted, answer: Answer) -> None:
-        """An answer is done with, however it ended."""
+    def _left(self) -> None:
+        """The answer is done with, however it ended."""
+        admitted, answer = self._answered, self._answer
+        if admitted is None or answer is None:
+            return
         if answer.failure is not None:
             self._count(admitted, answer.failure, self._means.now())
         self._released(admitted)

@@ -51,11 +51,14 @@ class Router:
         now = means.now()
         model = sought.models[0].model.id
         means.retries.asked(model, now)
-        key = conversation(caller.wallet, model, sought.chat)
-        served = means.affinity.served(key, now)
-        if served is not None:
-            sought = msgspec.structs.replace(sought, served=served)
-        tokens = _tokens(sought.chat) if any(found.paced for found in sought.models) else 0
+        key = None
+        if sought.several:
+            # Among channels of which there is but one, a conversation has no choice.
+            key = conversation(caller.wallet, model, sought.chat)
+            served = means.affinity.served(key, now)
+            if served is not None:
+                sought = msgspec.structs.replace(sought, served=served)
+        tokens = _tokens(sought.chat) if sought.paced else 0
         full = self._full(tokens) if tokens else None
         hope_by = min(deadline, now + HOPE_S)
         for _ in range(PLANS_MAX):

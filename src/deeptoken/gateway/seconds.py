@@ -37,9 +37,16 @@ class Seconds:
 
     def add(self, now: float, *, calls: int = 0, amount: int = 0) -> int:
         """Count it; the second in which it counts."""
-        self.advance(now)
-        self._change(self._second, calls, amount)
-        return self._second
+        if now >= self._second + 1:
+            self.advance(now)
+        second = self._second
+        slot = second % self._width
+        self.calls += calls
+        self._calls[slot] += calls
+        if amount:
+            self.amount += amount
+            self._amounts[slot] += amount
+        return second
 
     def correct(self, second: int, *, calls: int = 0, amount: int = 0) -> None:
         """Change what was counted in `second`, if that is still here."""
