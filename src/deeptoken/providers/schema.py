@@ -215,7 +215,7 @@ class _Compiler:
             words.append(f"{name}: {_json(value)}")
             if name in EXCLUSIVE and isinstance(value, int | float) and not isinstance(value, bool):
                 looser, step = EXCLUSIVE[name]
-                whole = types_of(node) == ["integer"] and isinstance(value, int)
+                whole = "integer" in types_of(node) and isinstance(value, int)
                 self._keep_or_tell(made, looser, value + step if whole else value, path)
                 if whole:
                     words.pop()
