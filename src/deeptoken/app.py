@@ -21,6 +21,7 @@ from deeptoken.api.public import Public
 from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
 from deeptoken.config import environment
+from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.play import playing
 from deeptoken.gateway.serve import Deadlines, Gateway
@@ -230,7 +231,7 @@ def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client
     return Gateway(
         first,
         ledger=writer,
-        upstream=Upstream(client, PROVIDERS, playing),
+        upstream=Upstream(client, PROVIDERS, playing, Credentials(client)),
         room=Room(limits.in_flight_max),
         deadlines=Deadlines(request_s=limits.request_seconds, stream_s=limits.stream_seconds),
     )

@@ -10,6 +10,7 @@ from deeptoken import clock, ids
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Channel, Group, Rates, Timeouts
+from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.play import playing
@@ -160,10 +161,11 @@ class Scene:
             models=allowed,
         )
         catalog = Catalog.build(channels, [entry], [], [group])
+        client = Client()
         self.gateway = Gateway(
             Snapshot(Keys({ids.digest(SECRET): caller}), catalog),
             ledger=self.ledger,
-            upstream=Upstream(Client(), providers, playing),
+            upstream=Upstream(client, providers, playing, Credentials(client)),
             room=Room(100),
             deadlines=Deadlines(request_s=20, stream_s=20),
         )
