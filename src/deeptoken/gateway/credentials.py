@@ -191,7 +191,7 @@ def signed(account: ServiceAccount, now_s: float) -> str:
 
 def _account(secret: str) -> ServiceAccount:
     try:
-        account = msgspec.json.decode(secret, type=ServiceAccount)
+        account = msgspec.json.decode(secret.encode(), type=ServiceAccount)
         where = urlsplit(account.token_uri)
         host = where.hostname
     except (msgspec.DecodeError, ValueError):

@@ -143,6 +143,8 @@ class PublisherStream:
 def _begins_as_claude(head: bytes) -> bool | None:
     """Whether these are events of Messages; None: it does not show yet."""
     begun = head.lstrip(BLANK)
+    while begun.startswith(b":"):
+        begun = begun.partition(b"\n")[2].lstrip(BLANK)
     if begun.startswith(b"event:"):
         return True
     if begun[:1] == b"[":
@@ -202,7 +204,7 @@ def _project(secret: str) -> str:
     if not secret.startswith("{"):
         return ""
     try:
-        told = msgspec.json.decode(secret)
+        told = msgspec.json.decode(secret.encode())
     except msgspec.DecodeError:
         return ""
     return str(told.get("project_id") or "")
