@@ -177,6 +177,28 @@ def test_a_streamed_turn_goes_back_with_each_signature_at_its_part() -> None:
     assert [part["functionResponse"]["name"] for part in turns[2]["parts"]] == ["add", "now"]
 
 
+def test_thoughts_that_are_signed_one_by_one_stay_apart() -> None:
+    first = {"text": "Hm.", "thought": True, "thoughtSignature": "s0"}
+    second = {"text": "Ah.", "thought": True, "thoughtSignature": "s1"}
+    message = choices(streamed(events(said(first, finish=None), said(second, {"text": "So."}))))[0]["message"]
+    nameless = {name: value for name, value in message.items() if name != "reasoning_details"}
+    details = [{**one, "index": None} for one in message["reasoning_details"]]
+
+    turns = [contents(HI, told, HI)[1] for told in (message, {**nameless, "reasoning_details": details})]
+
+    assert turns == [{"role": "model", "parts": [first, second, {"text": "So."}]}] * 2
+
+
+def test_an_id_that_comes_late_is_known_and_the_chunks_keep_theirs() -> None:
+    stream = Gemini().stream(ASKED)
+    early = {"candidates": [{"content": {"parts": [{"text": "A"}]}}]}
+
+    pieces = [*stream.feed(events(early, said({"text": "B"}))), *stream.end()]
+
+    assert {json.loads(piece.data)["id"] for piece in pieces if piece.data} == {ASKED.id}
+    assert stream.upstream_id == "resp-1"
+
+
 def test_a_finish_that_comes_with_every_piece_ends_nothing_early() -> None:
     pieces = streamed(
         events(said({"text": "A"}), said({"text": "B"}), said({"text": "C"}, finish="MAX_TOKENS"))
