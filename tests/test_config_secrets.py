@@ -1,5 +1,6 @@
 """Secrets of the configuration: what can go into a header is taken, the rest is refused and never shown."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,32 @@ def test_what_surrounds_a_secret_is_cut_off(tmp_path: Path) -> None:
     ]
 
     assert tokens == [HIDDEN] * 3
+
+
+def test_the_key_file_of_a_service_account_becomes_one_line_that_means_the_same(tmp_path: Path) -> None:
+    told = {"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\nü\n", "n": 1}
+    (tmp_path / "key.json").write_text(json.dumps(told, indent=2, ensure_ascii=False), encoding="utf-8")
+    file = tmp_path / "deeptoken.toml"
+    file.write_text(
+        '[[channels]]\nname = "v"\nprovider = "vertex"\nproject = "p"\nlocation = "eu"\n'
+        'api_key = { file = "key.json" }\n'
+    )
+
+    channel = load(file, {}, providers={"vertex": ""}).channels[0]
+
+    assert json.loads(channel.secret) == told
+    assert all("!" <= character <= "~" for character in channel.secret)
+    assert (channel.base_url, channel.options) == ("", {"project": "p", "location": "eu"})
+
+
+def test_a_secret_that_begins_as_json_and_is_none_is_refused() -> None:
+    key = {"gemini": ("GEMINI_API_KEY", "https://g.test")}
+
+    with pytest.raises(ConfigError) as error:
+        from_environment({"GEMINI_API_KEY": '{"private_key": "x'}, key)
+
+    assert "begins as JSON" in str(error.value)
+    assert "private_key" not in str(error.value)
 
 
 def test_who_only_administers_needs_no_secret_that_is_kept_elsewhere(tmp_path: Path) -> None:

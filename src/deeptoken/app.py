@@ -21,6 +21,7 @@ from deeptoken.api.public import Public
 from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
 from deeptoken.config import environment
+from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.pace import Pace
 from deeptoken.gateway.play import playing
@@ -233,7 +234,7 @@ def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client
 def _means(settings: Settings, client: Client) -> Means:
     limits = settings.server
     queue = Queue(Pace(), length_max=WAITING_MAX, seconds=limits.queue_seconds)
-    return Means(Upstream(client, PROVIDERS, playing), queue, clock.monotonic, ids.draw)
+    return Means(Upstream(client, PROVIDERS, playing, Credentials(client)), queue, clock.monotonic, ids.draw)
 
 
 def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:

@@ -5,6 +5,7 @@ Texts are never quoted back: one of them may be a secret in the wrong place.
 
 import difflib
 import ipaddress
+import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -111,8 +112,16 @@ def text(value: Any, path: Path) -> str:
 
 
 def secret_of(said: str, path: Path) -> Secret:
-    """A secret, without what surrounds it. It goes into a header, so it is printable ASCII without spaces."""
+    """A secret, without what surrounds it. It goes into a header, so it is printable ASCII without spaces.
+
+    One that is a JSON object (the key of a service account) becomes one line of that kind.
+    """
     found = said.strip()
+    if found.startswith("{"):
+        try:
+            found = json.dumps(json.loads(found), separators=(",", ":")).replace(" ", "\\u0020")
+        except ValueError:
+            raise Wrong(path, "this secret begins as JSON and is none: copy the whole file again") from None
     if not all("!" <= character <= "~" for character in found):
         raise Wrong(
             path,

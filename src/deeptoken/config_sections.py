@@ -37,7 +37,7 @@ from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Serv
 
 CEILINGS = ("5h", "1d", "7d")
 SCOPES = ("call", "read", "manage")
-OPTIONS = {"sim": ("sim",), "azure": ("api_version",)}
+OPTIONS = {"sim": ("sim",), "azure": ("api_version",), "vertex": ("project", "location")}
 """Keys of a channel that only one provider knows."""
 
 ELSEWHERE = Secret("kept elsewhere")
@@ -312,7 +312,8 @@ def _sim(value: Any, path: Path) -> dict[str, float]:
     return read_table(value, path, {"delay": Field(seconds(zero=True)), "pace": Field(seconds())})
 
 
-OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text)}
+TEXT_OPTIONS = ("api_version", "project", "location")
+OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), **dict.fromkeys(TEXT_OPTIONS, Field(text))}
 
 RATES = (
     "prompt",

@@ -105,6 +105,16 @@ def test_a_channel_keeps_every_setting(place: Installation) -> None:
     assert "secret" not in row
 
 
+def test_a_channel_of_vertex_has_its_project_its_location_and_a_key_file(place: Installation) -> None:
+    words = ["--provider", "vertex", "--project", "p", "--location", "eu", "--api-key-file", "-"]
+
+    place.done("channels", "create", "google", *words, input='{\n  "project_id": "q r"\n}\n')
+
+    shown = place.done("channels", "show", "google")
+    assert "project p, location eu" in shown
+    assert place.row("channels", "show", "google")["has_api_key"] is True
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

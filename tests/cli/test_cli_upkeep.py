@@ -301,18 +301,8 @@ def test_doctor_asks_a_provider_for_its_models_with_the_credential(
         answering = threading.Thread(target=provider.handle_request)
         answering.start()
         url = f"http://127.0.0.1:{provider.server_port}/v1"
-        words = [
-            "channels",
-            "create",
-            "near",
-            "--provider",
-            "openai",
-            "--base-url",
-            url,
-            "--api-key-env",
-            "UP",
-        ]
-        place.done(*words, env={"UP": "sk-1"})
+        words = ["--provider", "openai", "--base-url", url, "--api-key-env", "UP"]
+        place.done("channels", "create", "near", *words, env={"UP": "sk-1"})
         lines = place.run("doctor", "--json").stdout.splitlines()
         answering.join()
 
@@ -322,13 +312,20 @@ def test_doctor_asks_a_provider_for_its_models_with_the_credential(
     assert (path, headers["authorization"]) == ("/v1/models", "Bearer sk-1")
 
 
-def test_doctor_asks_each_dialect_as_the_gateway_does() -> None:
-    channel = Channel("a", "anthropic", "a", "https://api.anthropic.com", {}, secret="sk-2")
+@pytest.mark.parametrize(
+    ("provider", "base", "url", "header"),
+    [
+        ("anthropic", "https://a.test", "https://a.test/v1/models", ("x-api-key", "sk-2")),
+        ("gemini", "https://g.test/v1beta", "https://g.test/v1beta/models", ("x-goog-api-key", "sk-2")),
+    ],
+)
+def test_doctor_asks_each_dialect_as_the_gateway_does(
+    provider: str, base: str, url: str, header: tuple[str, str]
+) -> None:
+    request = models_request(Channel("a", provider, "a", base, {}, secret="sk-2"))
 
-    request = models_request(channel)
-
-    assert (request.method, request.url) == ("GET", "https://api.anthropic.com/v1/models")
-    assert ("x-api-key", "sk-2") in request.headers
+    assert (request.method, request.url) == ("GET", url)
+    assert header in request.headers
 
 
 def test_doctor_warns_of_a_secret_in_the_file(place: Installation) -> None:

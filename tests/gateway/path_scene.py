@@ -10,6 +10,7 @@ from deeptoken import clock, ids
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Channel, Group, Rates, Timeouts
+from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.pace import Pace
@@ -171,12 +172,13 @@ class Scene:
             models=allowed,
         )
         catalog = Catalog.build(channels, [entry], [], [group])
+        client = Client()
         self.gateway = Gateway(
             Snapshot(Keys({ids.digest(SECRET): caller}), catalog),
             ledger=self.ledger,
             router=Router(
                 Means(
-                    Upstream(Client(), providers, playing),
+                    Upstream(client, providers, playing, Credentials(client)),
                     Queue(Pace(), length_max=100, seconds=5),
                     clock.monotonic,
                     ids.draw,

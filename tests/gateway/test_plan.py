@@ -267,6 +267,20 @@ def may_serve(one: Channel, provider: dict[str, object]) -> bool:
     return listed.get("only") != set() and not listed.get("ignore") and not (strict and not listed["order"])
 
 
+def several(served_by: list[list[tuple[int, int, str]]]) -> list[Found]:
+    """Models, each with its channels: priority, weight and provider."""
+    return [
+        found(
+            *(
+                channel(name, priority=priority, weight=weight, provider=maker)
+                for name, (priority, weight, maker) in zip(NAMES, places, strict=False)
+            ),
+            at=model(f"m{number}"),
+        )
+        for number, places in enumerate(served_by)
+    ]
+
+
 @given(
     st.lists(channels, min_size=1, max_size=3),
     wishes,
@@ -283,16 +297,7 @@ def test_every_choice_meets_all_wishes_and_every_candidate_is_accounted_for(
     served: str | None,
     seed: int,
 ) -> None:
-    models = [
-        found(
-            *(
-                channel(name, priority=priority, weight=weight, provider=maker)
-                for name, (priority, weight, maker) in zip(NAMES, places, strict=False)
-            ),
-            at=model(f"m{number}"),
-        )
-        for number, places in enumerate(served_by)
-    ]
+    models = several(served_by)
     health = Ward(standings, {name: Speed(tokens_per_s=len(name)) for name in NAMES[::2]})
     able = [at for one in models for at in one.candidates if may_serve(at.channel, provider)]
     closed = {at.channel.name for at in able if health.standing(at.channel.name, at.model.id, NOW).open}

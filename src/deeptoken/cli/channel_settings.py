@@ -19,7 +19,7 @@ from deeptoken.settings import Settings
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 TIMEOUTS = ("connect", "first_byte", "idle", "total")
-NEEDS_KEY = {*KEY_VARIABLES, "azure"}
+NEEDS_KEY = {*KEY_VARIABLES, "azure", "vertex"}
 """Providers that answer nobody without a credential."""
 
 
@@ -62,6 +62,8 @@ def with_settings(command: Command) -> Command:
         ),
         click.option("--max-concurrency", type=int, help="Calls at once at most."),
         click.option("--api-version", help="Azure's."),
+        click.option("--project", help="Vertex's; that of the service account without."),
+        click.option("--location", help="Vertex's; global without."),
         click.option("--api-key-env", metavar="NAME", help="Take the credential from this variable."),
         click.option("--api-key-file", type=FILE, help="Take it from this file; -: from standard input."),
     ]
@@ -73,7 +75,7 @@ def with_settings(command: Command) -> Command:
 def raw_settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the options said, as the configuration file would have."""
     raw = {name: told[name] for name in ("label", "base_url", "priority", "weight", "max_concurrency")}
-    raw["api_version"] = told["api_version"]
+    raw |= {name: told[name] for name in ("api_version", "project", "location")}
     raw["groups"] = list(told["groups"]) or None
     raw["timeout"] = dict(told["timeout"]) or None
     if told["models"]:
@@ -140,7 +142,11 @@ def credential(
 
 def _read(file: Path) -> str:
     try:
-        return sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
+        if str(file) != "-":
+            return file.read_text(encoding="utf-8")
+        line = sys.stdin.readline()
+        # The key of a service account is JSON, of many lines.
+        return line + sys.stdin.read() if line.lstrip().startswith("{") else line
     except (OSError, UnicodeDecodeError) as error:
         raise Mistake(f"Cannot read {file}: {type(error).__name__}.") from None
 
@@ -149,7 +155,7 @@ def _told(text: str, otherwise: str) -> str:
     try:
         said = secret_of(text, ())
     except Wrong:
-        raise Mistake("A credential is one line of printable ASCII without spaces.") from None
+        raise Mistake("A credential is one line of printable ASCII without spaces, or JSON.") from None
     if not said:
         raise Mistake(otherwise)
     return said

@@ -1,14 +1,18 @@
 """Does each provider answer? Asked as the gateway asks: same address, same credential, same proxies."""
 
 import asyncio
+import re
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 from deeptoken import clock, config
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
 from deeptoken.cli.channels import Listed, every
 from deeptoken.cli.checks import Check
+from deeptoken.gateway.credentials import Credentials, NoToken
 from deeptoken.installation import opened
 from deeptoken.money import PicoUsd
-from deeptoken.net import Client, NetError, Proxies
+from deeptoken.net import Client, NetError, Proxies, Response
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.settings import Settings
 from deeptoken.store.secrets import key_file, load_secrets
@@ -19,29 +23,34 @@ from deeptoken.wire.http import HttpRequest
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 QUESTION = b'{"model": "any", "messages": [{"role": "user", "content": "Hello."}]}'
-CALLS = ("/chat/completions", "/messages")
-"""How the address of a call ends; beside it is the list of models."""
+CALL = re.compile(r"/(?:chat/completions|messages|models/[^/?]*)(?=\?|$)")
+"""How the address of a call ends; in its place is the list of models."""
 
 
 async def reach_channels(settings: Settings) -> list[Check]:
     """Every enabled channel, all at once."""
     channels = [_opened(settings, one) for one in every(settings) if one.channel.enabled]
     client = Client(proxies=Proxies.told(config.environment()))
+    credentials = Credentials(client)
     try:
-        return await asyncio.gather(*(_reach(client, channel) for channel in channels))
+        return await asyncio.gather(*(_reach(client, credentials, channel) for channel in channels))
     finally:
         await client.close()
 
 
 def models_request(channel: Channel) -> HttpRequest:
-    """The provider's list of models: a call that costs nothing and shows whether the credential is right."""
+    """The provider's list of models: a call that costs nothing and shows whether the credential is right.
+
+    Raises:
+        ValueError: no call can be made of the channel.
+    """
+    call = PROVIDERS[channel.provider].request(read(QUESTION), _any(channel), stream=False, limit=None)
+    return HttpRequest(url=CALL.sub("/models", call.url), headers=call.headers, method="GET")
+
+
+def _any(channel: Channel) -> Candidate:
     rates = Rates(prompt=PicoUsd(0), completion=PicoUsd(0))
-    at = Candidate(channel, Model(id="any", price=Price(id=0, model="any", rates=rates)), "any")
-    call = PROVIDERS[channel.provider].request(read(QUESTION), at, stream=False, limit=None)
-    url = call.url
-    for ending in CALLS:
-        url = url.replace(ending, "/models")
-    return HttpRequest(url=url, headers=call.headers, method="GET")
+    return Candidate(channel, Model(id="any", price=Price(id=0, model="any", rates=rates)), "any")
 
 
 def _opened(settings: Settings, one: Listed) -> Channel:
@@ -55,22 +64,36 @@ def _opened(settings: Settings, one: Listed) -> Channel:
         return one.channel
 
 
-async def _reach(client: Client, channel: Channel) -> Check:
-    name = f"channel {channel.name}"
+async def _reach(client: Client, credentials: Credentials, channel: Channel) -> Check:
+    name, where = f"channel {channel.name}", channel.base_url
     if channel.provider == "sim":
         return Check(name, "ok", "simulated")
-    request = models_request(channel)
     began = clock.monotonic()
     try:
+        request = models_request(channel)
+        where = where or "https://" + urlsplit(request.url).netloc
+        request = await credentials.authorised(request, _any(channel))
+        began = clock.monotonic()
         response = await client.send(request, connect_s=CONNECT_SECONDS, head_s=ANSWER_SECONDS)
     except NetError as error:
-        return Check(name, "failed", f"{channel.base_url} does not answer: {error}")
-    except ValueError as error:
-        return Check(name, "failed", f"{channel.base_url}: {error}")
-    response.close()
-    answered = f"{channel.base_url} answers in {(clock.monotonic() - began) * 1_000:.0f} ms"
-    if response.status in (401, 403):
+        return Check(name, "failed", f"{where} does not answer: {error}")
+    except (ValueError, NoToken) as error:
+        return Check(name, "failed", f"{where}: {error}" if where else str(error))
+    answered = f"{where} answers in {(clock.monotonic() - began) * 1_000:.0f} ms"
+    if response.status in (401, 403) or await _refuses(channel, response):
+        response.close()
         return Check(name, "failed", f"{answered}, and refuses the credential with {response.status}")
+    response.close()
     if response.status >= 500:
         return Check(name, "warning", f"{answered}, with status {response.status}")
     return Check(name, "ok", answered)
+
+
+async def _refuses(channel: Channel, response: Response) -> bool:
+    """Whether a 400 is about the credential: Google's are."""
+    if response.status != 400:
+        return False
+    body = b""
+    with suppress(NetError):
+        body = await response.whole(ANSWER_SECONDS)
+    return PROVIDERS[channel.provider].failure(400, response.headers, body).cause == "credential"

@@ -55,7 +55,7 @@ class Sought(msgspec.Struct, frozen=True):
     def paced(self) -> bool:
         """One of the channels has a limit of its own."""
         models = self.models
-        return models[0].paced if len(models) == 1 else any([found.paced for found in models])
+        return models[0].paced if len(models) == 1 else any(found.paced for found in models)
 
 
 class LeftOut(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from deeptoken.errors import (
     RateLimited,
     WalletEmpty,
 )
+from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.upstream import Cut
 from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
 from deeptoken.money import NanoUsd, show
@@ -100,3 +101,8 @@ def status_of(error: BaseException | None, *, left: bool) -> tuple[int, str | No
         case Exception():
             return DeeptokenError.status, DeeptokenError.code
     return (499, "client_closed_request") if left else (Overloaded.status, Overloaded.code)
+
+
+def charge_alone(call: Inbound, charged: NanoUsd, status: int) -> StoredReply:
+    """What a repeat is told of an answer that ended early: what it was charged."""
+    return StoredReply(status=status, content_type="", body=None, request_id=call.request_id, cost=charged)

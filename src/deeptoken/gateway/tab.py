@@ -19,7 +19,7 @@ from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.meter import Meter
-from deeptoken.gateway.refusal import outcome_of, refusal, repeated, status_of
+from deeptoken.gateway.refusal import charge_alone, outcome_of, refusal, repeated, status_of
 from deeptoken.gateway.terms import Terms
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer, Wanted
@@ -338,7 +338,11 @@ class Tab:
         if error is None:
             self._delivery.compose(bill)
         if self._call.claim is not None:
-            reply = self._delivery.kept() if error is None else _charge_alone(self._call, bill, trace.status)
+            reply = (
+                self._delivery.kept()
+                if error is None
+                else charge_alone(self._call, bill.charged, trace.status)
+            )
         took_ms = round((clock.monotonic() - self._call.began) * 1_000)
         settled = await self._ledger.post(
             Settle(
@@ -396,10 +400,3 @@ class Tab:
 
 def _least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:
     return balance if cap is None else min(balance, cap)
-
-
-def _charge_alone(call: Inbound, bill: Bill, status: int) -> StoredReply:
-    """What a repeat is told of an answer that ended early: what it was charged."""
-    return StoredReply(
-        status=status, content_type="", body=None, request_id=call.request_id, cost=bill.charged
-    )

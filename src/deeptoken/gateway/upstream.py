@@ -12,6 +12,7 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.catalog.model import Candidate
+from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
@@ -230,10 +231,12 @@ class Upstream:
         client: Client,
         providers: Mapping[str, Provider],
         play: Callable[[Candidate, Wanted], Awaitable[Response]],
+        credentials: Credentials,
     ) -> None:
         self._client = client
         self._providers = providers
         self._play = play
+        self._credentials = credentials
 
     async def attempt(self, at: Candidate, wanted: Wanted) -> Answer | Failure:
         """Ask `at`; an answer whose first content is there, or why not.
@@ -252,6 +255,8 @@ class Upstream:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
             return _failed(error)
+        except NoToken as error:
+            return error.failure
         except ValueError:
             # A credential or an address that no request can carry. Its text stays out of every message.
             return Failure(
@@ -273,6 +278,8 @@ class Upstream:
         if at.channel.provider == "sim":
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
+        if at.channel.provider in FRESH:
+            request = await self._credentials.authorised(request, at)
         connect_s = at.channel.timeout.connect
         return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - clock.monotonic()))
 
