@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from deeptoken.providers import anthropic, compatible
+from deeptoken.providers import anthropic, cohere, compatible
 from deeptoken.providers.base import Provider
 from deeptoken.providers.openai import Host, OpenAI
 
@@ -11,11 +11,16 @@ SIM = Host("sim", "Sim", "", None, compatible.BOTH)
 """`sim` speaks OpenAI's dialect; its bytes come from `sim.py` instead of a network."""
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {**compatible.PROVIDERS, "anthropic": anthropic.Anthropic(), "sim": OpenAI(SIM)}
+    {
+        **compatible.PROVIDERS,
+        "anthropic": anthropic.Anthropic(),
+        "cohere": cohere.Cohere(),
+        "sim": OpenAI(SIM),
+    }
 )
 BASE_URLS: Mapping[str, str | None] = MappingProxyType(
     {host.name: host.base_url or None for host in compatible.HOSTS}
-    | {"anthropic": anthropic.BASE_URL, "sim": ""}
+    | {"anthropic": anthropic.BASE_URL, "cohere": cohere.BASE_URL, "sim": ""}
 )
 """None: a channel must say it."""
 KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -24,6 +29,9 @@ KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
         for host in compatible.HOSTS
         if host.key_variable and host.base_url
     }
-    | {"anthropic": ("ANTHROPIC_API_KEY", anthropic.BASE_URL)}
+    | {
+        "anthropic": ("ANTHROPIC_API_KEY", anthropic.BASE_URL),
+        "cohere": ("COHERE_API_KEY", cohere.BASE_URL),
+    }
 )
 """The variable that a key is usually in, and the base URL that goes with it."""
