@@ -37,7 +37,7 @@ from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Serv
 
 CEILINGS = ("5h", "1d", "7d")
 SCOPES = ("call", "read", "manage")
-OPTIONS = {"sim": ("sim",), "azure": ("api_version",)}
+OPTIONS = {"sim": ("sim",), "azure": ("api_version", "auth")}
 """Keys of a channel that only one provider knows."""
 
 
@@ -310,7 +310,11 @@ def _sim(value: Any, path: Path) -> dict[str, float]:
     return read_table(value, path, {"delay": Field(seconds(zero=True)), "pace": Field(seconds())})
 
 
-OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text)}
+OPTION_FIELDS: Mapping[str, Field] = {
+    "sim": Field(_sim),
+    "api_version": Field(text),
+    "auth": Field(one_of(("api-key", "bearer"), "way to authenticate")),
+}
 
 
 RATES = (

@@ -120,6 +120,11 @@ def test_a_channel_keeps_every_setting(place: Installation) -> None:
         (("--provider", "vllm", "--timeout", "idle=x"), "'idle=x' is no time limit"),
         (("--provider", "vllm", "--group", "por"), 'did you mean "pro"?'),
         (("--provider", "vllm", "--api-version", "v1"), '--api-version: unknown key "api_version"'),
+        (("--provider", "vllm", "--auth", "bearer"), '--auth: unknown key "auth"'),
+        (
+            ("--provider", "azure", "--base-url", "https://r.test", "--auth", "token"),
+            '--auth: there is no way to authenticate "token"',
+        ),
     ],
 )
 def test_a_channel_that_cannot_be_is_refused(place: Installation, words: tuple[str, ...], why: str) -> None:

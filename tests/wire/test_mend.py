@@ -266,7 +266,13 @@ def test_reasoning_in_chunks_has_one_name(answer: Answer) -> None:
 def test_content_in_parts_is_flattened_in_chunks(answer: Answer) -> None:
     thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
 
-    assert answer.delta(content=thinking) == {"role": "assistant", "content": "", "reasoning_content": "hm"}
+    detail = {"type": "reasoning.text", "text": "hm", "format": "mistral-content-v1", "index": 0}
+    assert answer.delta(content=thinking) == {
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "hm",
+        "reasoning_details": [detail],
+    }
 
 
 @pytest.mark.parametrize("kind", ["audio", "images"])

@@ -81,7 +81,7 @@ class Channel(msgspec.Struct, frozen=True):
     max_concurrency: int | None = None
     enabled: bool = True
     options: dict[str, Any] = {}
-    """What only this provider knows: ``api_version`` (azure), ``sim`` ..."""
+    """What only this provider knows: ``api_version``, ``auth`` (azure), ``sim`` ..."""
 
 
 class Group(msgspec.Struct, frozen=True):

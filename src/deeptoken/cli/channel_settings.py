@@ -62,6 +62,7 @@ def with_settings(command: Command) -> Command:
         ),
         click.option("--max-concurrency", type=int, help="Calls at once at most."),
         click.option("--api-version", help="Azure's."),
+        click.option("--auth", help="Azure's: `api-key`, or `bearer` for a token of Microsoft Entra."),
         click.option("--api-key-env", metavar="NAME", help="Take the credential from this variable."),
         click.option("--api-key-file", type=FILE, help="Take it from this file; -: from standard input."),
     ]
@@ -73,7 +74,7 @@ def with_settings(command: Command) -> Command:
 def raw_settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the options said, as the configuration file would have."""
     raw = {name: told[name] for name in ("label", "base_url", "priority", "weight", "max_concurrency")}
-    raw["api_version"] = told["api_version"]
+    raw |= {name: told[name] for name in ("api_version", "auth")}
     raw["groups"] = list(told["groups"]) or None
     raw["timeout"] = dict(told["timeout"]) or None
     if told["models"]:

@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from deeptoken.providers import anthropic, cohere, compatible
 from deeptoken.providers.base import Provider
-from deeptoken.providers.openai import Host, OpenAI
+from deeptoken.providers.host import Host
+from deeptoken.providers.openai import OpenAI
 
 SIM = Host("sim", "Sim", "", None, compatible.BOTH)
 """`sim` speaks OpenAI's dialect; its bytes come from `sim.py` instead of a network."""
