@@ -43,6 +43,15 @@ def test_each_version_has_its_address(version: str | None, path: str) -> None:
     assert json.loads(request.body)["model"] == "my-4o"
 
 
+@pytest.mark.parametrize("base", ["", "/", "/openai", "/openai/", "/openai/v1", "/openai/v1/"])
+def test_a_resource_may_be_named_with_or_without_the_path(base: str) -> None:
+    dated = asked("azure", model="a b/2", base_url=RESOURCE + base, options={"api_version": "2024-10-21"})
+    newer = asked("azure", base_url=RESOURCE + base)
+
+    assert dated.url == (f"{RESOURCE}/openai/deployments/a%20b%2F2/chat/completions?api-version=2024-10-21")
+    assert newer.url == f"{RESOURCE}/openai/v1/chat/completions"
+
+
 @pytest.mark.parametrize(
     ("auth", "header"),
     [
