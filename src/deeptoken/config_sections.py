@@ -310,11 +310,8 @@ def _sim(value: Any, path: Path) -> dict[str, float]:
     return read_table(value, path, {"delay": Field(seconds(zero=True)), "pace": Field(seconds())})
 
 
-OPTION_FIELDS: Mapping[str, Field] = {
-    "sim": Field(_sim),
-    "api_version": Field(text),
-    "auth": Field(one_of(("api-key", "bearer"), "way to authenticate")),
-}
+AUTH = one_of(("api-key", "bearer"), "way to authenticate")
+OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text), "auth": Field(AUTH)}
 
 
 RATES = (

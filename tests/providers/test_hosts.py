@@ -1,9 +1,11 @@
 """A fixture for each compatible host, written by hand: what it gets of one question, and what it answers.
 
-sent      the body that the host gets of QUESTION
-answer    a whole answer                  stream   the chunks of the same, streamed
-message   what the caller reads of both   usage    what is counted
-passing   what stands beside the choices and passes
+    sent      the body that the host gets of QUESTION
+    answer    a whole answer                  stream   the chunks of the same, streamed
+    message   what the caller reads of both   usage    what is counted
+    passing   what stands beside the choices and passes
+
+A new host brings its own.
 """
 
 import json
