@@ -41,6 +41,7 @@ def test_messages_with_nothing_to_change_go_on_byte_for_byte(host: str) -> None:
         ("openrouter", "z-ai/glm-5", "reasoning"),
         ("cerebras", "gpt-oss-120b", "reasoning"),
         ("ollama", "qwen3", "reasoning"),
+        ("vllm", "qwen3", "reasoning"),
         ("sambanova", "gpt-oss-120b", "reasoning"),
         ("groq", "openai/gpt-oss-120b", "reasoning"),
         ("groq", "qwen/qwen3-32b", "reasoning"),
@@ -67,6 +68,20 @@ def test_a_channel_of_openai_with_an_address_of_its_own_gets_messages_as_they_ca
 
     assert elsewhere == conversation
     assert at_home == [DEVELOPER, HI, {k: v for k, v in THOUGHT.items() if k != "reasoning_content"}, RESULT]
+
+
+@pytest.mark.parametrize(("host", "added"), [("deepseek", True), ("moonshot", True), ("zai", False)])
+@pytest.mark.parametrize("before", [{}, {"reasoning_content": None}], ids=["absent", "null"])
+def test_calls_that_another_provider_made_have_empty_reasoning_where_there_must_be_some(
+    host: str, added: bool, before: Message
+) -> None:
+    calls: Message = {"role": "assistant", "content": None, "tool_calls": [CALL], **before}
+    spoken: Message = {"role": "assistant", "content": "So."}
+
+    said = turns(host, HI, calls, RESULT, spoken, HI)
+
+    assert said[1] == ({**calls, "reasoning_content": ""} if added else calls)
+    assert (said[2], said[3]) == (RESULT, spoken)
 
 
 @pytest.mark.parametrize("host", ["groq", "cerebras", "mistral", "fireworks"])

@@ -10,7 +10,8 @@ its own answers show:
     together     docs.together.ai/docs/openai-api-compatibility, SDK together: temperature 0..1
     fireworks    docs.fireworks.ai/guides/reasoning, SDK fireworks-ai 1.2: no `stream_options`; what it
                  does not know it refuses
-    deepseek     api-docs.deepseek.com/guides/thinking_mode: its reasoning goes back, `developer` is refused
+    deepseek     api-docs.deepseek.com/guides/thinking_mode: its reasoning must go back with tool calls;
+                 `developer` is refused
     mistral      SDK mistralai 3.7.0: `random_seed`, content in parts; what it does not know it refuses, also
                  in messages
     xai          docs.x.ai/docs/key-information/consumption-and-rate-limits: reasoning is counted apart
@@ -21,7 +22,7 @@ its own answers show:
     cerebras     inference-docs.cerebras.ai/api-reference/chat-completions, SDK cerebras_cloud_sdk 1.91.0
     nvidia       docs.api.nvidia.com/nim/reference/llm-apis
     huggingface  huggingface.co/docs/inference-providers
-    moonshot     platform.kimi.ai/docs/api/chat: temperature 0..1
+    moonshot     platform.kimi.ai/docs/api/chat: temperature 0..1; its reasoning must go back with tool calls
     zai          docs.z.ai/api-reference/llm/chat-completion, SDK zai-sdk 0.2.3: temperature 0..1, no
                  `tool_choice` but auto
     zhipu        docs.bigmodel.cn: the same models and API in China
@@ -31,7 +32,8 @@ its own answers show:
     sambanova    SDK sambanova 1.13: `reasoning`
     deepinfra    deepinfra.com/docs/openai_api: `developer` is refused
     ollama       docs.ollama.com/api/openai-compatibility: `reasoning`
-    vllm         docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+    vllm         docs.vllm.ai/en/latest/serving/openai_compatible_server.html, its issues 27755 and 38488: it
+                 writes `reasoning`, and reads nothing else
     lmstudio     lmstudio.ai/docs/developer/openai-compat
 """
 
@@ -48,6 +50,7 @@ LABELS = ("safety_identifier", "prompt_cache_retention", "verbosity")
 """OpenAI's newest parameters, which change no meaning; a host that checks its fields refuses them."""
 OPENAIS = Manners(developer=True, reasoning=NOWHERE)
 """OpenAI's chat takes no reasoning back."""
+REASONED = Manners(reasoned_calls=True)
 
 HOSTS = (
     Host(
@@ -93,7 +96,7 @@ HOSTS = (
         dropped=("store", *LABELS),
         manners=Manners(strict=True),
     ),
-    Host("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    Host("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", manners=REASONED),
     Host(
         "mistral",
         "Mistral AI",
@@ -133,7 +136,14 @@ HOSTS = (
     ),
     Host("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
     Host("huggingface", "Hugging Face", "https://router.huggingface.co/v1", "HF_TOKEN"),
-    Host("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY", temperature_max=1.0),
+    Host(
+        "moonshot",
+        "Moonshot AI",
+        "https://api.moonshot.ai/v1",
+        "MOONSHOT_API_KEY",
+        temperature_max=1.0,
+        manners=REASONED,
+    ),
     Host(
         "zai",
         "Z.AI",
@@ -170,7 +180,7 @@ HOSTS = (
     ),
     Host("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
     Host("ollama", "Ollama", "http://localhost:11434/v1", None, manners=Manners(reasoning="reasoning")),
-    Host("vllm", "vLLM", "http://localhost:8000/v1", None, BOTH),
+    Host("vllm", "vLLM", "http://localhost:8000/v1", None, BOTH, manners=Manners(reasoning="reasoning")),
     Host("lmstudio", "LM Studio", "http://localhost:1234/v1", None),
 )
 

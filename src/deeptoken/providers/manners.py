@@ -1,7 +1,7 @@
 """The messages of a chat as hosts of OpenAI's dialect take them, where one takes less than OpenAI writes.
 
     developer     OpenAI's name for the system; most hosts know the older one alone
-    reasoning     what a host wrote under one name goes back under the same, or not at all
+    reasoning     what a host wrote under one name goes back under the same, or not at all; some must have it
     strict        hosts that refuse a message for a field that they do not know, be it null
     alternating   hosts that refuse two messages of one role in a row
 
@@ -27,6 +27,7 @@ NOWHERE = ""
 REASONINGS = (REASONING, "reasoning", "reasoning_details")
 KNOWN = frozenset(("role", "content", "tool_calls", "tool_call_id", "function_call"))
 SYSTEM = Raw(b'"system"')
+EMPTY = Raw(b'""')
 JOINED = ("user", "assistant", "system")
 """Roles whose neighbours are one message. A tool's results stay what they are: each answers its own call."""
 
@@ -40,6 +41,8 @@ class Manners(msgspec.Struct, frozen=True):
     """Where it takes its own reasoning back: the name of a field, `PARTS` of the content, or `NOWHERE`."""
     reasoners: re.Pattern[str] | None = None
     """The models that take it, where others refuse it."""
+    reasoned_calls: bool = False
+    """A message that calls tools must have reasoning, be it empty: one of another provider's has none."""
     strict: bool = False
     alternating: bool = False
 
@@ -64,8 +67,13 @@ def _concerns(messages: list[Message], manners: Manners) -> bool:
             manners.reasoning != REASONING
             and any(message.reasoning_content or message.reasoning_details for message in messages)
         )
+        or (manners.reasoned_calls and any(_unreasoned(message) for message in messages))
         or (manners.alternating and _neighbours(messages))
     )
+
+
+def _unreasoned(message: Message) -> bool:
+    return bool(message.tool_calls) and message.reasoning_content is None
 
 
 def _fields(fields: dict[str, Raw], message: Message, manners: Manners) -> dict[str, Raw]:
@@ -78,6 +86,8 @@ def _fields(fields: dict[str, Raw], message: Message, manners: Manners) -> dict[
     elif manners.reasoning != REASONING and said != NULL:
         del fields[REASONING]
         fields.setdefault(manners.reasoning, said)
+    if manners.reasoned_calls and _unreasoned(message):
+        fields[manners.reasoning] = EMPTY
     if manners.reasoning == PARTS and (thoughts := _thoughts(message)):
         fields["content"] = Raw(encode([*thoughts, *_parts(message)]))
     if not manners.strict:
