@@ -347,6 +347,21 @@ def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch)
     assert environment()["DEEPTOKEN_TEST_ONLY"] == "1"
 
 
+def test_azure_has_settings_of_its_own(tmp_path: Path) -> None:
+    text = """
+[[channels]]
+name = "azure"
+provider = "azure"
+base_url = "https://r.openai.azure.com"
+api_version = "2024-10-21"
+auth = "bearer"
+"""
+
+    (channel,) = read(tmp_path, text).channels
+
+    assert channel.options == {"api_version": "2024-10-21", "auth": "bearer"}
+
+
 def test_every_setting_stands_in_the_documentation() -> None:
     page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from deeptoken import config_options
 from deeptoken import config_sections as sections
 from deeptoken.catalog.model import Channel
 from deeptoken.config_fields import Field, Wrong, nearest, quote, secret_of, table, tables
@@ -121,7 +122,7 @@ def _told(environ: Mapping[str, str], variable: str) -> Secret:
 def known_settings() -> dict[str, list[str]]:
     """Every key there is, by its table: what the documentation explains."""
     sources = sections.Sources({}, FilePath(), [])
-    options = sections.OPTION_FIELDS
+    options = config_options.OPTION_FIELDS
     return {
         "server": list(sections.server_fields(sources)),
         "database": list(sections.DATABASE),

@@ -33,13 +33,11 @@ from deeptoken.config_fields import (
     whole,
 )
 from deeptoken.config_lines import Path
+from deeptoken.config_options import OPTION_FIELDS, OPTIONS
 from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Server, Tls
 
 CEILINGS = ("5h", "1d", "7d")
 SCOPES = ("call", "read", "manage")
-OPTIONS = {"sim": ("sim",), "azure": ("api_version",), "vertex": ("project", "location")}
-"""Keys of a channel that only one provider knows."""
-
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
 
@@ -307,13 +305,6 @@ def _timeouts(value: Any, path: Path) -> Timeouts:
     fields = dict.fromkeys(("connect", "first_byte", "idle", "total"), above_zero)
     return Timeouts(**read_table(value, path, fields))
 
-
-def _sim(value: Any, path: Path) -> dict[str, float]:
-    return read_table(value, path, {"delay": Field(seconds(zero=True)), "pace": Field(seconds())})
-
-
-TEXT_OPTIONS = ("api_version", "project", "location")
-OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), **dict.fromkeys(TEXT_OPTIONS, Field(text))}
 
 RATES = (
     "prompt",

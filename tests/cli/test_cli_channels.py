@@ -130,6 +130,11 @@ def test_a_channel_of_vertex_has_its_project_its_location_and_a_key_file(place: 
         (("--provider", "vllm", "--timeout", "idle=x"), "'idle=x' is no time limit"),
         (("--provider", "vllm", "--group", "por"), 'did you mean "pro"?'),
         (("--provider", "vllm", "--api-version", "v1"), '--api-version: unknown key "api_version"'),
+        (("--provider", "vllm", "--auth", "bearer"), '--auth: unknown key "auth"'),
+        (
+            ("--provider", "azure", "--base-url", "https://r.test", "--auth", "token"),
+            '--auth: there is no way to authenticate "token"',
+        ),
     ],
 )
 def test_a_channel_that_cannot_be_is_refused(place: Installation, words: tuple[str, ...], why: str) -> None:

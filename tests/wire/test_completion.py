@@ -93,6 +93,42 @@ def test_without_a_total_the_host_decides_where_reasoning_is_counted() -> None:
     assert usage_of(told, reasoning_outside=True) == Usage(prompt=1, completion=9, reasoning=5)
 
 
+RESEARCH = {
+    "prompt_tokens": 33,
+    "completion_tokens": 7_163,
+    "total_tokens": 7_196,
+    "citation_tokens": 20_016,
+    "num_search_queries": 32,
+    "reasoning_tokens": 194_001,
+    "cost": {"total_cost": 0.81},
+}
+
+
+def test_what_was_read_and_thought_beside_is_prompt_and_completion() -> None:
+    usage, told = read_usage(Raw(encode(RESEARCH)), counts_beside=True)
+
+    assert usage == Usage(prompt=20_049, completion=7_163, reasoning=194_001)
+    shown = decode(told or b"")
+    assert (shown["prompt_tokens"], shown["completion_tokens"]) == (20_049, 201_164)
+    assert shown["total_tokens"] == 221_213
+    assert shown["completion_tokens_details"] == {"reasoning_tokens": 194_001}
+    assert (shown["num_search_queries"], shown["citation_tokens"]) == (32, 20_016)
+    assert "cost" not in shown
+
+
+@pytest.mark.parametrize("absent", [("citation_tokens", "reasoning_tokens"), ("prompt_tokens",)])
+def test_where_nothing_is_beside_the_counts_stay(absent: tuple[str, ...]) -> None:
+    told = {name: value for name, value in RESEARCH.items() if name not in absent}
+
+    beside = read_usage(Raw(encode(told)), counts_beside=True)
+
+    assert beside == read_usage(Raw(encode(told)))
+
+
+def test_a_usage_that_is_no_object_is_none_also_beside() -> None:
+    assert read_usage(Raw(b"[1]"), counts_beside=True) == (None, None)
+
+
 def test_zero_told_is_zero_and_nothing_told_is_nothing() -> None:
     assert usage_of({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}) == Usage()
     assert usage_of({}) is None

@@ -130,7 +130,31 @@ def test_content_in_parts_becomes_text_and_reasoning() -> None:
 
     message = decode(mended)[0]["message"]
     assert (message["content"], message["reasoning_content"]) == ("It is 4", "2+2")
+    assert message["references"] == [{"type": "reference", "reference_ids": [1]}]
     assert text == "2+2It is 4"
+
+
+def test_thinking_in_parts_keeps_its_places_signatures_and_references() -> None:
+    source = {"type": "tool_reference", "tool": "web_search", "title": "Sums", "url": "https://h.example"}
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "2+2"}, source], "signature": "s1"},
+        {"type": "thinking", "thinking": "Yes."},
+        {"type": "text", "text": "4"},
+    ]
+
+    message = whole(content=parts)
+
+    kind = {"type": "reasoning.text", "format": "mistral-content-v1"}
+    assert message["reasoning_details"] == [
+        {**kind, "text": "2+2", "index": 0, "signature": "s1"},
+        {**kind, "text": "Yes.", "index": 1},
+    ]
+    assert (message["reasoning_content"], message["references"]) == ("2+2Yes.", [source])
+
+
+@pytest.mark.parametrize("parts", [[], [5], [{"text": "a"}], [{"type": "text", "text": 7}]])
+def test_parts_that_are_none_say_nothing(parts: list[Any]) -> None:
+    assert whole(content=parts)["content"] == ""
 
 
 def test_text_of_wrong_types_is_left_out() -> None:
@@ -266,7 +290,13 @@ def test_reasoning_in_chunks_has_one_name(answer: Answer) -> None:
 def test_content_in_parts_is_flattened_in_chunks(answer: Answer) -> None:
     thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
 
-    assert answer.delta(content=thinking) == {"role": "assistant", "content": "", "reasoning_content": "hm"}
+    detail = {"type": "reasoning.text", "text": "hm", "format": "mistral-content-v1", "index": 0}
+    assert answer.delta(content=thinking) == {
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "hm",
+        "reasoning_details": [detail],
+    }
 
 
 @pytest.mark.parametrize("kind", ["audio", "images"])

@@ -88,7 +88,7 @@ class Channel(msgspec.Struct, frozen=True, dict=True):
     tpm: int | None = None
     enabled: bool = True
     options: dict[str, Any] = {}
-    """What only this provider knows: ``api_version`` (azure), ``sim`` ..."""
+    """What only this provider knows: ``api_version``, ``auth`` (azure), ``sim`` ..."""
 
     @cached_property
     def names(self) -> frozenset[str]:

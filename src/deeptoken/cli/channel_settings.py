@@ -12,7 +12,8 @@ import msgspec
 from deeptoken.catalog.model import Channel
 from deeptoken.cli.options import FILE, Mistake
 from deeptoken.config_fields import Wrong, read_table, secret_of
-from deeptoken.config_sections import OPTIONS, Sources, channel_fields, read_channel
+from deeptoken.config_options import OPTIONS
+from deeptoken.config_sections import Sources, channel_fields, read_channel
 from deeptoken.providers.registry import BASE_URLS, KEY_VARIABLES
 from deeptoken.settings import Settings
 
@@ -64,6 +65,7 @@ def with_settings(command: Command) -> Command:
         click.option("--api-version", help="Azure's."),
         click.option("--project", help="Vertex's; that of the service account without."),
         click.option("--location", help="Vertex's; global without."),
+        click.option("--auth", help="Azure's: `api-key`, or `bearer` for a token of Microsoft Entra."),
         click.option("--api-key-env", metavar="NAME", help="Take the credential from this variable."),
         click.option("--api-key-file", type=FILE, help="Take it from this file; -: from standard input."),
     ]
@@ -75,7 +77,7 @@ def with_settings(command: Command) -> Command:
 def raw_settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the options said, as the configuration file would have."""
     raw = {name: told[name] for name in ("label", "base_url", "priority", "weight", "max_concurrency")}
-    raw |= {name: told[name] for name in ("api_version", "project", "location")}
+    raw |= {name: told[name] for name in ("api_version", "auth", "project", "location")}
     raw["groups"] = list(told["groups"]) or None
     raw["timeout"] = dict(told["timeout"]) or None
     if told["models"]:

@@ -20,7 +20,7 @@ from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.meter import Meter
 from deeptoken.gateway.refusal import charge_alone, outcome_of, refusal, repeated, status_of
-from deeptoken.gateway.terms import Terms
+from deeptoken.gateway.terms import Terms, least
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.identity.caller import Caller
@@ -148,12 +148,12 @@ class Tab:
         cap = self._call.cost_max
         if cap is not None and minimum > cap:
             raise BadRequest(f"max_cost_usd: this call costs {show(minimum)} at least.", param="max_cost_usd")
-        most = max(first, min(self._most, self._affordable(_least(room.balance, cap))))
+        most = max(first, min(self._most, self._affordable(least(room.balance, cap))))
         wanted = self._first_grant(most, room)
         answer = await self._ask(minimum, self._price_of(wanted), wanted, first, ONE_PPM)
         if isinstance(answer, NotCheap):
             raise DeeptokenError
-        most = self._affordable(_least(answer.room.balance, cap))
+        most = self._affordable(least(answer.room.balance, cap))
         if most < self._most:
             self._limit = most // self._choices
             self._most = self._limit * self._choices
@@ -396,7 +396,3 @@ class Tab:
 
     def _affordable(self, amount: NanoUsd) -> int:
         return self._terms.affordable(self._meter.prompt, amount)
-
-
-def _least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:
-    return balance if cap is None else min(balance, cap)

@@ -43,3 +43,8 @@ class Terms:
 def _longest(request: ChatRequest, model: Model) -> int:
     limits = [limit for limit in (request.limit, model.max_output) if limit]
     return min(limits) if limits else model.context or OUTPUT_UNKNOWN
+
+
+def least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:
+    """Of a balance what a call may cost at most, where it has a cap of its own."""
+    return balance if cap is None else min(balance, cap)

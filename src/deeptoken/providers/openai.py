@@ -3,14 +3,12 @@
 Source: platform.openai.com/docs/api-reference/chat and .../chat-streaming, read 2026-11-23; the ways in
 which hosts differ are the fields of `Host`.
 
-Both sides speak the same dialect: a request's fields go on as they came but for the model, the limit
-and the usage that the gateway always asks for; an answer's go back but for the canonical model and its
-usage, and what breaks the rules is mended (`wire/mend.py`).
+Both sides speak the same dialect: a request's fields go on as they came but for the model, the limit, the
+usage that the gateway always asks for and what the host takes otherwise (`host.py`); an answer's go back
+but for the canonical model and its usage, and what breaks the rules is mended (`wire/mend.py`).
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw
@@ -18,6 +16,7 @@ from msgspec import Raw
 from deeptoken.catalog.model import Candidate
 from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
+from deeptoken.providers.host import Host, fit, headers, set_limit, takes_stream_options, url
 from deeptoken.providers.shape import Shape, shape
 from deeptoken.wire import mend
 from deeptoken.wire.chat import Chat
@@ -27,9 +26,6 @@ from deeptoken.wire.http import HttpRequest
 from deeptoken.wire.sse import Event, EventTooLarge, Reader
 from deeptoken.wire.usage import Usage
 
-COMPLETION_LIMIT, LIMIT = "max_completion_tokens", "max_tokens"
-NEWER_LIMIT_ONLY = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
-"""OpenAI's reasoning models refuse the older name."""
 TRUE = Raw(b"true")
 COMPLETION = Raw(b'"chat.completion"')
 CHUNK = Raw(b'"chat.completion.chunk"')
@@ -47,29 +43,6 @@ HEAD_BYTES = 2_048
 """How much of a stream without events is kept, to say what it was."""
 
 _decode = msgspec.json.decode
-
-
-class Host(msgspec.Struct, frozen=True):
-    """A host that speaks OpenAI's dialect, and how it differs."""
-
-    name: str
-    label: str
-    base_url: str
-    """Where `/chat/completions` is; empty where each customer has an own one."""
-    key_variable: str | None
-    """Where its key is by custom; None: it needs none."""
-    limits: tuple[str, ...] = (LIMIT,)
-    """The names it knows for the most tokens to generate, its own first."""
-    stream_options: bool = True
-    """It knows `stream_options`. One that does not tells the usage unasked."""
-    renamed: dict[str, str] = {}
-    """Parameters that it calls otherwise."""
-    reasoning_outside: bool = False
-    """It counts reasoning beside `completion_tokens`."""
-    own_tiers: bool = True
-    """Its `service_tier` may have values of its own. Clients that know OpenAI's choke on them."""
-    azure: bool = False
-    """Keys go into `api-key`, deployments into the path."""
 
 
 class OpenAI:
@@ -90,50 +63,21 @@ class OpenAI:
         options = fields.pop("stream_options", None)
         if stream:
             fields["stream"] = TRUE
-            if host.stream_options:
+            if takes_stream_options(host, at):
                 fields["stream_options"] = _with_usage(options)
-        self._limit(fields, at, limit)
-        for theirs, ours in host.renamed.items():
-            if theirs in fields:
-                fields.setdefault(ours, fields.pop(theirs))
+        set_limit(fields, host, at, limit)
+        fit(fields, chat.request, host, at)
         return HttpRequest(
             url=self.url(at, "chat/completions"), headers=self.headers(at), body=encode(fields)
         )
 
     def url(self, at: Candidate, path: str) -> str:
         """The address of `path` there, such as ``chat/completions``."""
-        base = (at.channel.base_url or self.host.base_url).rstrip("/")
-        if not self.host.azure:
-            return f"{base}/{path}"
-        resource = base.removesuffix("/v1").removesuffix("/openai")
-        version = str(at.channel.options.get("api_version") or "v1")
-        if version == "v1":
-            return f"{resource}/openai/v1/{path}"
-        deployment = quote(at.upstream_model, safe="")
-        return f"{resource}/openai/deployments/{deployment}/{path}?api-version={quote(version)}"
+        return url(self.host, at, path)
 
     def headers(self, at: Candidate) -> tuple[tuple[str, str], ...]:
         """The content type and the key, if there is one."""
-        secret = at.channel.secret
-        if not secret:
-            return (("content-type", "application/json"),)
-        key = ("api-key", secret) if self.host.azure else ("authorization", f"Bearer {secret}")
-        return (("content-type", "application/json"), key)
-
-    def _limit(self, fields: dict[str, Raw], at: Candidate, limit: int | None) -> None:
-        """One limit, by the name that the caller used if the host knows it; of two the newer one counts."""
-        newer, older = fields.pop(COMPLETION_LIMIT, NULL), fields.pop(LIMIT, NULL)
-        name = LIMIT if newer == NULL and older != NULL else COMPLETION_LIMIT
-        told = older if newer == NULL else newer
-        if limit is not None:
-            told = Raw(encode(limit))
-        if told == NULL:
-            return
-        if name not in self.host.limits:
-            name = self.host.limits[0]
-        if COMPLETION_LIMIT in self.host.limits and NEWER_LIMIT_ONLY.search(at.upstream_model):
-            name = COMPLETION_LIMIT
-        fields[name] = told
+        return headers(self.host, at)
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
         try:
@@ -338,7 +282,7 @@ def _usage(fields: dict[str, Raw], host: Host) -> tuple[Usage | None, Raw | None
     raw = fields.pop("usage", NULL)
     if raw == NULL:
         return None, None
-    return read_usage(raw, reasoning_outside=host.reasoning_outside)
+    return read_usage(raw, reasoning_outside=host.reasoning_outside, counts_beside=host.counts_beside)
 
 
 def _drop_own_tier(fields: dict[str, Raw], host: Host) -> None:

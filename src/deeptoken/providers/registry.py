@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from deeptoken.providers import anthropic, compatible, gemini, vertex
+from deeptoken.providers import anthropic, cohere, compatible, gemini, vertex
 from deeptoken.providers.base import Provider
-from deeptoken.providers.openai import Host, OpenAI
+from deeptoken.providers.host import Host
+from deeptoken.providers.openai import OpenAI
 
 SIM = Host("sim", "Sim", "", None, compatible.BOTH)
 """`sim` speaks OpenAI's dialect; its bytes come from `sim.py` instead of a network."""
@@ -16,12 +17,19 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
         "anthropic": anthropic.Anthropic(),
         "gemini": gemini.Gemini(),
         "vertex": vertex.Vertex(),
+        "cohere": cohere.Cohere(),
         "sim": OpenAI(SIM),
     }
 )
 BASE_URLS: Mapping[str, str | None] = MappingProxyType(
     {host.name: host.base_url or None for host in compatible.HOSTS}
-    | {"anthropic": anthropic.BASE_URL, "gemini": gemini.BASE_URL, "vertex": "", "sim": ""}
+    | {
+        "anthropic": anthropic.BASE_URL,
+        "cohere": cohere.BASE_URL,
+        "gemini": gemini.BASE_URL,
+        "vertex": "",
+        "sim": "",
+    }
 )
 """None: a channel must say it. Empty: the provider makes it (Vertex, of the location)."""
 KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -33,6 +41,7 @@ KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     | {
         "anthropic": ("ANTHROPIC_API_KEY", anthropic.BASE_URL),
         "gemini": ("GEMINI_API_KEY", gemini.BASE_URL),
+        "cohere": ("COHERE_API_KEY", cohere.BASE_URL),
     }
 )
 """The variable that a key is usually in, and the base URL that goes with it."""

@@ -26,6 +26,8 @@ BROKEN_REASONS = frozenset({"error", "abort", "insufficient_system_resource"})
 """The host gave up: no answer that anybody should pay for as whole."""
 NO_ARGUMENTS = "{}"
 """What a call without arguments should have said: callers parse it."""
+PARTS_FORMAT = "mistral-content-v1"
+"""Marks reasoning details that were parts of the content, as Mistral writes them and wants them back."""
 NULL = Raw(b"null")
 ASSISTANT = Raw(b'"assistant"')
 FUNCTION = Raw(b'"function"')
@@ -183,20 +185,31 @@ def _retyped_call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flatten(message: dict[str, Any]) -> None:
-    """Content as a list of parts (Mistral's thinking models): text stays content, thinking is reasoning."""
+    """Content as a list of parts (Mistral's): text stays content, thinking is reasoning, the rest is kept."""
     content: list[str] = []
-    reasoning: list[str] = []
+    details: list[dict[str, Any]] = []
+    others: list[Any] = []
     for part in message["content"]:
         match part:
             case {"type": "text", "text": str(text)}:
                 content.append(text)
-            case {"type": "thinking", "thinking": str(text)}:
-                reasoning.append(text)
-            case {"type": "thinking", "thinking": list(parts)}:
-                reasoning.extend(_texts(parts))
+            case {"type": "thinking", "thinking": str() | list() as thinking}:
+                details.append(_detail(thinking, part.get("signature"), len(details)))
+                others += [inner for inner in thinking if isinstance(inner, dict) and "text" not in inner]
+            case {"type": str()}:
+                others.append(part)
     message["content"] = "".join(content)
-    if reasoning:
-        message["reasoning_content"] = "".join(reasoning)
+    if details:
+        message["reasoning_content"] = "".join(detail["text"] for detail in details)
+        message["reasoning_details"] = details
+    if others:
+        message["references"] = others
+
+
+def _detail(thinking: str | list[Any], signature: object, index: int) -> dict[str, Any]:
+    text = thinking if isinstance(thinking, str) else "".join(_texts(thinking))
+    detail: dict[str, Any] = {"type": "reasoning.text", "text": text, "format": PARTS_FORMAT, "index": index}
+    return {**detail, "signature": signature} if isinstance(signature, str) else detail
 
 
 def _texts(parts: list[Any]) -> Iterator[str]:

@@ -61,12 +61,17 @@ OTHERS = Plain.__struct_fields__[5:]
 """Where other hosts tell it, or more than is wanted."""
 
 
-def read_usage(raw: Raw, *, reasoning_outside: bool = False) -> tuple[Usage | None, Raw | None]:
+def read_usage(
+    raw: Raw, *, reasoning_outside: bool = False, counts_beside: bool = False
+) -> tuple[Usage | None, Raw | None]:
     """What a provider counted, split into disjoint classes, and the same in OpenAI's shape.
 
     None: it did not tell, or told nonsense. `reasoning_outside`: this host counts reasoning beside
     `completion_tokens`, not in them (where its total tells otherwise, the total is right).
+    `counts_beside`: its `citation_tokens` and `reasoning_tokens` are billed, and in no other count.
     """
+    if counts_beside:
+        raw = _with_beside(raw)
     usage = _plain(raw)
     if usage is not None:
         return usage, raw
@@ -92,6 +97,25 @@ def read_usage(raw: Raw, *, reasoning_outside: bool = False) -> tuple[Usage | No
         }
         raw = Raw(encode({**told, **counts}))
     return _split(prompt, completion, reasoning, told), raw
+
+
+def _with_beside(raw: Raw) -> Raw:
+    """Perplexity's research: what it read counts as prompt, what it thought as completion."""
+    told = _JSON.decode(raw)
+    if not isinstance(told, dict):
+        return raw
+    read, thought = _first(told.get("citation_tokens")), _first(told.get("reasoning_tokens"))
+    prompt, completion = _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
+    if prompt is None or completion is None or not read + thought:
+        return raw
+    counts: dict[str, Any] = {
+        "prompt_tokens": prompt + read,
+        "completion_tokens": completion + thought,
+        "total_tokens": prompt + read + completion + thought,
+    }
+    if thought:
+        counts["completion_tokens_details"] = {"reasoning_tokens": thought}
+    return Raw(encode({**told, **counts}))
 
 
 def _plain(raw: Raw) -> Usage | None:
