@@ -5,10 +5,10 @@ import zlib
 from itertools import pairwise
 
 import pytest
-from aws_frames import Written, event, frame, header, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws_frames import Written, event, frame, header, sealed
 from deeptoken.wire.eventstream import FRAME_BYTES_MAX, BrokenFrame, Frame, Reader
 
 EVERY_TYPE: dict[str, Written] = {
@@ -24,8 +24,16 @@ EVERY_TYPE: dict[str, Written] = {
     "uuid": (9, bytes(range(16))),
 }
 READ = {
-    **{"yes": True, "no": False, "byte": -1, "short": -2, "int": 7, "long": -(2**40)},
-    **{"bytes": b"\x00\xff", "text": "café 🎉", "time": 1_790_000_000_000, "uuid": bytes(range(16))},
+    "yes": True,
+    "no": False,
+    "byte": -1,
+    "short": -2,
+    "int": 7,
+    "long": -(2**40),
+    "bytes": b"\x00\xff",
+    "text": "café 🎉",
+    "time": 1_790_000_000_000,
+    "uuid": bytes(range(16)),
 }
 
 MIXED = frame(EVERY_TYPE, b"one") + frame({}) + event("metadata", a=1) + frame({"text": ""}, b"\x00" * 40)
