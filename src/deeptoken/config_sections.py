@@ -21,11 +21,13 @@ from deeptoken.config_fields import (
     nearest,
     network,
     one_of,
+    own_address,
     pattern,
     price,
     quote,
     ratio,
     read_table,
+    region,
     seconds,
     secret_of,
     table,
@@ -37,7 +39,7 @@ from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Serv
 
 CEILINGS = ("5h", "1d", "7d")
 SCOPES = ("call", "read", "manage")
-OPTIONS = {"sim": ("sim",), "azure": ("api_version",)}
+OPTIONS = {"sim": ("sim",), "azure": ("api_version",), "bedrock": ("region",)}
 """Keys of a channel that only one provider knows."""
 
 
@@ -178,9 +180,8 @@ def read_channel(
         options = OPTIONS.get(told, ())
     values = read_table(raw, path, channel_fields(sources, providers, groups, options))
     provider = values["provider"]
-    base_url = values.pop("base_url", providers[provider])
-    if base_url is None:
-        raise Wrong(path, f'"base_url" is missing: the provider {quote(provider)} has none of its own')
+    own = values.pop("base_url", None)
+    base_url = own or own_address(provider, providers[provider], values.get("region"), path)
     return Channel(
         label=values.pop("label", provider),
         base_url=base_url,
@@ -310,7 +311,7 @@ def _sim(value: Any, path: Path) -> dict[str, float]:
     return read_table(value, path, {"delay": Field(seconds(zero=True)), "pace": Field(seconds())})
 
 
-OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text)}
+OPTION_FIELDS: Mapping[str, Field] = {"sim": Field(_sim), "api_version": Field(text), "region": Field(region)}
 
 
 RATES = (

@@ -260,7 +260,7 @@ def _thought(detail: dict[str, Any], formats: Collection[str]) -> Thought | None
     """One detail, in OpenRouter's shape or as Anthropic writes it; None if it is another provider's."""
     kind, at = detail.get("type"), detail.get("index")
     told = detail.get("format") if kind in ("reasoning.text", "reasoning.encrypted") else FORMAT
-    if told not in formats:
+    if not isinstance(told, str) or told not in formats:
         return None
     index = at if isinstance(at, int) else None
     if kind in ("reasoning.encrypted", "redacted_thinking"):

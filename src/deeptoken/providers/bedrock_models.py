@@ -7,9 +7,9 @@
     nova, other       nothing
 
 Source: docs.aws.amazon.com/bedrock/latest/userguide/inference-reasoning.html and
-docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html; for `gpt` and `kimi` what Converse was
-seen to accept: github.com/anomalyco/opencode/pull/48195, github.com/langchain-ai/langchain-aws/pull/1188; read
-2026-11-25. What Claude encrypted is base64 of Anthropic's text: so real answers show it.
+docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html; for `gpt` and `kimi` what Converse
+was seen to accept: github.com/anomalyco/opencode/pull/48195, github.com/langchain-ai/langchain-aws/pull/1188;
+read 2026-11-25. What Claude encrypted is base64 of Anthropic's text: so real answers show it.
 """
 
 import base64

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from deeptoken.providers import anthropic, compatible
+from deeptoken.providers import anthropic, bedrock, compatible
 from deeptoken.providers.base import Provider
 from deeptoken.providers.openai import Host, OpenAI
 
@@ -11,13 +11,18 @@ SIM = Host("sim", "Sim", "", None, compatible.BOTH)
 """`sim` speaks OpenAI's dialect; its bytes come from `sim.py` instead of a network."""
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {**compatible.PROVIDERS, "anthropic": anthropic.Anthropic(), "sim": OpenAI(SIM)}
+    {
+        **compatible.PROVIDERS,
+        "anthropic": anthropic.Anthropic(),
+        "bedrock": bedrock.Bedrock(),
+        "sim": OpenAI(SIM),
+    }
 )
 BASE_URLS: Mapping[str, str | None] = MappingProxyType(
     {host.name: host.base_url or None for host in compatible.HOSTS}
-    | {"anthropic": anthropic.BASE_URL, "sim": ""}
+    | {"anthropic": anthropic.BASE_URL, "bedrock": bedrock.BASE_URL, "sim": ""}
 )
-"""None: a channel must say it."""
+"""None: a channel must say it. ``{region}`` in one is the channel's option `region`."""
 KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         host.name: (host.key_variable, host.base_url)
