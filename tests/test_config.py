@@ -12,9 +12,9 @@ from deeptoken.config import environment, find, from_environment, load, warnings
 from deeptoken.settings import ConfigError, Secret, Server, Settings
 
 PROVIDERS = {"openai": "https://api.openai.com/v1", "sim": "", "azure": None}
-BODY = "0123456789" * 4
+PROVIDERS["bedrock"] = "https://{region}.test"
+BODY, OTHER_BODY = "0123456789" * 4, "A" * 40
 KEY = f"dtk_{BODY}{ids.checksum(BODY)}"
-OTHER_BODY = "A" * 40
 OTHER_KEY = f"dtk_{OTHER_BODY}{ids.checksum(OTHER_BODY)}"
 HIDDEN = "sk-hidden"
 
@@ -146,6 +146,26 @@ def test_the_server_and_the_database_are_read(tmp_path: Path) -> None:
     assert server.tls.certificate == tmp_path / "cert.pem"
     assert server.metrics_token == "scrape-me"
     assert settings.database.path == tmp_path / "data" / "deeptoken.db"
+
+
+@pytest.mark.parametrize(
+    ("told", "base_url", "options"),
+    [
+        ('region = "eu-west-1"', "https://eu-west-1.test", {"region": "eu-west-1"}),
+        ('base_url = "https://proxy.test/x"', "https://proxy.test/x", {}),
+        (
+            'base_url = "https://proxy.test"\nregion = "eu-west-1"',
+            "https://proxy.test",
+            {"region": "eu-west-1"},
+        ),
+    ],
+)
+def test_a_provider_with_regions_is_where_its_region_is(
+    tmp_path: Path, told: str, base_url: str, options: dict[str, str]
+) -> None:
+    (channel,) = read(tmp_path, f'[[channels]]\nname = "a"\nprovider = "bedrock"\n{told}').channels
+
+    assert (channel.base_url, channel.options) == (base_url, options)
 
 
 def test_a_channel_is_read(tmp_path: Path) -> None:

@@ -9,7 +9,12 @@ from deeptoken.config import load
 from deeptoken.config_lines import Lines
 from deeptoken.settings import ConfigError
 
-PROVIDERS = {"openai": "https://api.openai.com/v1", "sim": "", "azure": None}
+PROVIDERS = {
+    "openai": "https://api.openai.com/v1",
+    "sim": "",
+    "azure": None,
+    "bedrock": "https://{region}.test",
+}
 BODY = "0123456789" * 4
 KEY = f"dtk_{BODY}{ids.checksum(BODY)}"
 
@@ -63,6 +68,13 @@ WRONG = [
         1,
         '"base_url" is missing: the provider "azure" has none',
     ),
+    (
+        '[[channels]]\nname = "a"\nprovider = "bedrock"',
+        1,
+        'channel "a": "region" is missing: the provider "bedrock" has an address for each',
+    ),
+    ('[[channels]]\nname = "a"\nprovider = "bedrock"\nregion = "x.test/"', 4, "expected a region such as"),
+    (f'{CHANNEL}region = "us-east-1"', 4, 'channel "a", region: unknown key "region"'),
     (f'{CHANNEL}base_url = "api.test"', 4, "expected a URL that starts with https:// or http://"),
     (f"{CHANNEL}\n{CHANNEL}", 6, 'channel "a", name: there are two channels "a"'),
     (f'{CHANNEL}groups = ["default", "por"]', 4, 'channel "a", groups.1: there is no group "por"'),

@@ -6,6 +6,7 @@ Texts are never quoted back: one of them may be a secret in the wrong place.
 import difflib
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,8 +19,12 @@ from deeptoken.settings import Network, Secret
 
 WHOLE_MAX = 10**15
 """No count is larger; it keeps sums far from the end of 64 bits."""
+REGION = "{region}"
+"""Stands in the address of a provider that has one for each region."""
 SECONDS_MAX = 10**8
 """Three years. What should last longer is no timeout."""
+
+_REGION = re.compile(r"[a-z0-9-]{1,63}")
 
 
 class Wrong(Exception):
@@ -202,6 +207,22 @@ def address_of(value: Any, path: Path) -> str:
     if not text(value, path).startswith(("http://", "https://")):
         raise Wrong(path, "expected a URL that starts with https:// or http://")
     return str(value).rstrip("/")
+
+
+def own_address(provider: str, known: str | None, place: str | None, path: Path) -> str:
+    """The base URL of a provider, for a channel that tells none; `place` is the channel's region."""
+    if known is None:
+        raise Wrong(path, f'"base_url" is missing: the provider {quote(provider)} has none of its own')
+    if REGION in known and place is None:
+        raise Wrong(path, f'"region" is missing: the provider {quote(provider)} has an address for each')
+    return known.replace(REGION, place or "")
+
+
+def region(value: Any, path: Path) -> str:
+    """A part of a cloud, as it stands in addresses."""
+    if not _REGION.fullmatch(text(value, path)):
+        raise expected("a region such as us-east-1", value, path)
+    return str(value)
 
 
 def moment(value: Any, path: Path) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deeptoken.config_fields import Field, one_of, read_table, seconds, text
+from deeptoken.config_fields import Field, one_of, read_table, region, seconds, text
 from deeptoken.config_lines import Path
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -22,5 +22,6 @@ def _sim(value: Any, path: Path) -> dict[str, float]:
 OPTION_FIELDS: Mapping[str, Field] = {
     "auth": Field(one_of(("api-key", "bearer"), "way to authenticate")),
     "sim": Field(_sim),
-    **dict.fromkeys(("api_version", "location", "project", "region"), Field(text)),
+    "region": Field(region),
+    **dict.fromkeys(("api_version", "location", "project"), Field(text)),
 }

@@ -21,6 +21,7 @@ from deeptoken.config_fields import (
     nearest,
     network,
     one_of,
+    own_address,
     pattern,
     price,
     quote,
@@ -178,9 +179,8 @@ def read_channel(
         options = OPTIONS.get(told, ())
     values = read_table(raw, path, channel_fields(sources, providers, groups, options))
     provider = values["provider"]
-    base_url = values.pop("base_url", providers[provider])
-    if base_url is None:
-        raise Wrong(path, f'"base_url" is missing: the provider {quote(provider)} has none of its own')
+    own = values.pop("base_url", None)
+    base_url = own or own_address(provider, providers[provider], values.get("region"), path)
     return Channel(
         label=values.pop("label", provider),
         base_url=base_url,

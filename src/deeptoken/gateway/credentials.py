@@ -2,6 +2,7 @@
 
     vertex, a service account's key    a signed statement (RS256) to its token_uri, for a token of an hour;
                                        kept until 5 minutes before its end, fetched once however many wait
+    bedrock, a pair of keys            the request's signature (SigV4)
     every other provider               nothing to do: the request is returned as it came, at once
 
 Source: RFC 7523 and developers.google.com/identity/protocols/oauth2/service-account; read 2026-11-25.
@@ -24,6 +25,7 @@ from deeptoken import clock
 from deeptoken.catalog.model import Candidate, Channel
 from deeptoken.net import NetError, Response, Stalled, Unreachable
 from deeptoken.providers.base import Cause, Failure
+from deeptoken.providers.sigv4 import sign
 from deeptoken.wire.http import HttpRequest
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -111,6 +113,8 @@ class Credentials:
             token = await self._token(channel)
             headers = (*request.headers, ("authorization", f"Bearer {token}"))
             return msgspec.structs.replace(request, headers=headers)
+        if channel.provider == "bedrock":
+            return sign(request, channel.secret, channel.options, int(self._wall_s()))
         return request
 
     async def _token(self, channel: Channel) -> str:

@@ -14,8 +14,9 @@ space at the end of a last assistant turn. Names of messages have no place there
 import base64
 import binascii
 import re
+from collections.abc import Collection
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +24,7 @@ from deeptoken.errors import BadRequest
 from deeptoken.wire.chat import Message
 
 Block = dict[str, Any]
+T = TypeVar("T")
 
 FORMAT = "anthropic-claude-v1"
 """Marks reasoning details that are Anthropic's; the name is OpenRouter's."""
@@ -206,7 +208,8 @@ def _assistant(message: Message, at: int) -> list[Block]:
         said.append({"type": "tool_use", "id": _function_id(at), "name": legacy.name, "input": read})
     if not message.reasoning_details:
         return said
-    return _woven(_thoughts(message.reasoning_details), said)
+    thoughts = signed_thoughts(message.reasoning_details, (FORMAT,))
+    return woven([(thought.index, thought.block()) for thought in thoughts], said)
 
 
 def _input(arguments: str, path: str) -> msgspec.Raw:
@@ -221,11 +224,14 @@ def _input(arguments: str, path: str) -> msgspec.Raw:
     return msgspec.Raw(data)
 
 
-class _Thought(msgspec.Struct):
+class Thought(msgspec.Struct):
+    """One block of reasoning, `data` if it was encrypted. `index` is where it stood in the answer."""
+
     index: int | None
     texts: list[str]
     signature: str = ""
     data: str = ""
+    format: str = FORMAT
 
     def block(self) -> Block:
         if self.data:
@@ -233,11 +239,11 @@ class _Thought(msgspec.Struct):
         return {"type": "thinking", "thinking": "".join(self.texts), "signature": self.signature}
 
 
-def _thoughts(details: list[dict[str, Any]]) -> list[_Thought]:
-    """What Claude signed. A stream's deltas that were kept one by one are joined by their index."""
-    found: list[_Thought] = []
+def signed_thoughts(details: list[dict[str, Any]], formats: Collection[str]) -> list[Thought]:
+    """What was signed in one of `formats`. A stream's deltas kept one by one are joined by their index."""
+    found: list[Thought] = []
     for detail in details:
-        thought = _thought(detail)
+        thought = _thought(detail, formats)
         if thought is None:
             continue
         last = found[-1] if found else None
@@ -250,31 +256,32 @@ def _thoughts(details: list[dict[str, Any]]) -> list[_Thought]:
     return [thought for thought in found if thought.signature or thought.data]
 
 
-def _thought(detail: dict[str, Any]) -> _Thought | None:
+def _thought(detail: dict[str, Any], formats: Collection[str]) -> Thought | None:
     """One detail, in OpenRouter's shape or as Anthropic writes it; None if it is another provider's."""
     kind, at = detail.get("type"), detail.get("index")
-    if kind in ("reasoning.text", "reasoning.encrypted") and detail.get("format") != FORMAT:
+    told = detail.get("format") if kind in ("reasoning.text", "reasoning.encrypted") else FORMAT
+    if not isinstance(told, str) or told not in formats:
         return None
     index = at if isinstance(at, int) else None
     if kind in ("reasoning.encrypted", "redacted_thinking"):
         data = detail.get("data")
-        return _Thought(index, [], data=data) if isinstance(data, str) else None
+        return Thought(index, [], data=data, format=told) if isinstance(data, str) else None
     if kind not in ("reasoning.text", "thinking"):
         return None
     text = detail.get("text" if kind == "reasoning.text" else "thinking") or ""
     signature = detail.get("signature") or ""
     if not isinstance(text, str) or not isinstance(signature, str):
         return None
-    return _Thought(index, [text], signature)
+    return Thought(index, [text], signature, format=told)
 
 
-def _woven(thoughts: list[_Thought], said: list[Block]) -> list[Block]:
+def woven(thoughts: list[tuple[int | None, T]], said: list[T]) -> list[T]:
     """Each thought back at its place: before all that was said, or where its index tells."""
-    blocks: list[Block] = []
+    blocks: list[T] = []
     rest = iter(said)
-    for thought in thoughts:
-        blocks += islice(rest, max(0, min((thought.index or 0) - len(blocks), len(said))))
-        blocks.append(thought.block())
+    for index, thought in thoughts:
+        blocks += islice(rest, max(0, min((index or 0) - len(blocks), len(said))))
+        blocks.append(thought)
     blocks += rest
     return blocks
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from deeptoken.providers import anthropic, cohere, compatible, gemini, vertex
+from deeptoken.providers import anthropic, bedrock, cohere, compatible, gemini, vertex
 from deeptoken.providers.base import Provider
 from deeptoken.providers.host import Host
 from deeptoken.providers.openai import OpenAI
@@ -18,6 +18,7 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
         "gemini": gemini.Gemini(),
         "vertex": vertex.Vertex(),
         "cohere": cohere.Cohere(),
+        "bedrock": bedrock.Bedrock(),
         "sim": OpenAI(SIM),
     }
 )
@@ -25,13 +26,15 @@ BASE_URLS: Mapping[str, str | None] = MappingProxyType(
     {host.name: host.base_url or None for host in compatible.HOSTS}
     | {
         "anthropic": anthropic.BASE_URL,
+        "bedrock": bedrock.BASE_URL,
         "cohere": cohere.BASE_URL,
         "gemini": gemini.BASE_URL,
         "vertex": "",
         "sim": "",
     }
 )
-"""None: a channel must say it. Empty: the provider makes it (Vertex, of the location)."""
+"""None: a channel must say it. Empty: the provider makes it (Vertex, of the location). ``{region}`` in one is
+the channel's option `region`."""
 KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         host.name: (host.key_variable, host.base_url)
