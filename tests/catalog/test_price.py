@@ -197,3 +197,10 @@ def test_no_prompt_of_up_to_so_many_tokens_has_dearer_rates(price: Price, most: 
     assert rates.prompt <= prompt
     assert rates.completion <= completion
     assert prompt in {price.rates.prompt, *(tier.rates.prompt for tier in price.tiers if tier.above < most)}
+
+
+def test_a_tier_is_reached_above_its_edge() -> None:
+    dear = Tier(100, Rates(prompt=PicoUsd(9), completion=PicoUsd(8)))
+    price = Price(id=1, model="m", rates=Rates(prompt=PicoUsd(1), completion=PicoUsd(2)), tiers=(dear,))
+
+    assert [dearest(price, tokens) for tokens in (100, 101)] == [(1, 2), (9, 8)]

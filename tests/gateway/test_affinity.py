@@ -28,6 +28,7 @@ def test_every_turn_of_a_conversation_has_the_same_key() -> None:
     assert key(SYSTEM, FIRST) == key(SYSTEM, FIRST, ANSWER, SECOND)
     assert key(FIRST) == key(FIRST, ANSWER, SECOND, temperature=0.5)
     assert key(("developer", "x"), FIRST) == key(("developer", "x"), FIRST, ("system", "y"))
+    assert key(SYSTEM, ("system", "x"), FIRST) == key(SYSTEM, ("system", "y"), FIRST)
 
 
 LONG = "x" * 10 * END
@@ -62,6 +63,7 @@ def test_long_beginnings_are_told_apart_at_their_start_and_end() -> None:
 def test_a_prompt_cache_key_stands_above_the_beginning() -> None:
     assert key(FIRST, prompt_cache_key="k") == key(SYSTEM, SECOND, prompt_cache_key="k")
     assert key(FIRST, prompt_cache_key="k") != key(FIRST, prompt_cache_key="l")
+    assert key(FIRST, prompt_cache_key="k") != key(FIRST, prompt_cache_key="k", owner="user:bob")
     assert key(FIRST, prompt_cache_key="") == key(FIRST, prompt_cache_key=7) == key(FIRST)
 
 

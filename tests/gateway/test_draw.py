@@ -41,6 +41,12 @@ def test_a_channel_without_weight_is_only_drawn_when_no_other_is_left() -> None:
     assert names(planned(served, draw=lambda: 0.0)) == ["busy", "idle"]
 
 
+def test_of_many_a_channel_without_weight_is_not_drawn_either() -> None:
+    served = found(channel("a", weight=0), *(channel(f"c{number:02}") for number in range(MANY)))
+
+    assert names(planned(served, draw=lambda: 0.0))[0] == "c00"
+
+
 def test_few_are_drawn_by_weight() -> None:
     weights = {"a": 1, "b": 2, "c": 5}
 

@@ -87,6 +87,13 @@ def test_parameters_that_would_get_lost_everywhere_are_named() -> None:
     assert refused.value.param == "provider.require_parameters"
 
 
+def test_a_parameter_that_gets_lost_with_some_alone_is_not_blamed() -> None:
+    said = chat(seed=1, temperature=0.5, provider={"require_parameters": True})
+
+    with pytest.raises(BadRequest, match="with every channel of 'm' temperature would get lost"):
+        planned(found(*ALL, at=model(capabilities={"temperature": False})), said=said)
+
+
 @pytest.mark.parametrize(
     ("capability", "fields", "param"),
     [

@@ -2,13 +2,13 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_scene import channel, chat, found, model
 from splintr import Tokenizer
 
 from deeptoken.catalog.model import Candidate
-from deeptoken.gateway.needs import BLOCK, UNDERSTOOD, Need, lacking, needs, too_long, unknown
+from deeptoken.gateway.needs import UNDERSTOOD, Need, lacking, needs, too_long, unknown
 from deeptoken.providers import anthropic_request
 from deeptoken.wire.chat import Chat, read
 
@@ -95,16 +95,8 @@ def test_all_texts_of_a_chat_count_together() -> None:
     assert too_long(parts(*[[{"type": "text", "text": "word " * 5_000}]] * 10), 10_000) is not None
 
 
-def test_no_word_is_counted_twice_where_a_block_ends() -> None:
-    long = "x" * (BLOCK // 2) + " "
-
-    assert too_long(chat(long * 40), 10_000) is None
-
-
-@given(
-    st.text(alphabet=" \n\tab.,*é漢", max_size=500),
-    st.sampled_from(EVERY_KIND),
-)
+@given(st.text(alphabet=" \n\tab.,*é漢", max_size=300), st.sampled_from(EVERY_KIND))
+@settings(max_examples=50)
 def test_no_vocabulary_makes_fewer_tokens_than_are_certain(text: str, vocabulary: str) -> None:
     counted = len(Tokenizer.from_pretrained(vocabulary).encode_ordinary(text * 20))
 

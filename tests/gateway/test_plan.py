@@ -81,9 +81,10 @@ def test_every_model_has_a_place_so_that_a_fallback_is_reached(counts: list[int]
 
 
 def test_a_model_that_is_named_twice_is_planned_once() -> None:
-    plan = planned(found(A), found(A), found(A, sort="price"))
+    speeds = {"a": Speed(tokens_per_s=10), "b": Speed(tokens_per_s=90)}
+    first, again = found(channel("a", priority=1), B), found(A, B, sort="throughput")
 
-    assert names(plan) == ["a"]
+    assert names(planned(first, first, again, health=Ward(speeds=speeds))) == ["a", "b"]
 
 
 def test_a_model_whose_channels_are_all_out_leaves_its_places_to_the_next() -> None:
@@ -115,6 +116,14 @@ def test_when_all_are_out_the_one_closest_to_its_probe_is_the_last_hope() -> Non
         "last hope: its probe is due in 2.5 s",
         "last hope: its probe is due in 30 s",
     ]
+
+
+def test_who_allows_no_fallbacks_has_one_hope_alone() -> None:
+    health = Ward({"a": out(30), "b": out(2.5)})
+
+    plan = planned(found(A, B), health=health, said=chat(provider={"allow_fallbacks": False}))
+
+    assert names(plan) == ["b"]
 
 
 def test_a_full_channel_is_passed_over() -> None:
@@ -259,26 +268,22 @@ wishes = st.fixed_dictionaries(
 )
 
 
+def serving(id: str, places: list[tuple[int, int, str]]) -> Found:
+    return found(
+        *(
+            channel(name, priority=priority, weight=weight, provider=maker)
+            for name, (priority, weight, maker) in zip(NAMES, places, strict=False)
+        ),
+        at=model(id),
+    )
+
+
 def may_serve(one: Channel, provider: dict[str, object]) -> bool:
     """The wishes once more, a channel at a time."""
     called = {one.name, one.provider, one.label.lower()}
     listed = {name: called & set(told) for name, told in provider.items() if isinstance(told, list)}
     strict = provider.get("order") and provider.get("allow_fallbacks") is False
     return listed.get("only") != set() and not listed.get("ignore") and not (strict and not listed["order"])
-
-
-def several(served_by: list[list[tuple[int, int, str]]]) -> list[Found]:
-    """Models, each with its channels: priority, weight and provider."""
-    return [
-        found(
-            *(
-                channel(name, priority=priority, weight=weight, provider=maker)
-                for name, (priority, weight, maker) in zip(NAMES, places, strict=False)
-            ),
-            at=model(f"m{number}"),
-        )
-        for number, places in enumerate(served_by)
-    ]
 
 
 @given(
@@ -297,7 +302,7 @@ def test_every_choice_meets_all_wishes_and_every_candidate_is_accounted_for(
     served: str | None,
     seed: int,
 ) -> None:
-    models = several(served_by)
+    models = [serving(f"m{number}", places) for number, places in enumerate(served_by)]
     health = Ward(standings, {name: Speed(tokens_per_s=len(name)) for name in NAMES[::2]})
     able = [at for one in models for at in one.candidates if may_serve(at.channel, provider)]
     closed = {at.channel.name for at in able if health.standing(at.channel.name, at.model.id, NOW).open}

@@ -74,6 +74,7 @@ def test_required_parameters_are_those_that_not_everybody_understands() -> None:
     ("written", "pico"),
     [
         ("0.15", 150_000),
+        ("0.3", 300_000),
         ("1e-6", 1),
         ("0.0000019", 1),
         ("0", 0),

@@ -121,8 +121,8 @@ def too_long(chat: Chat, context: int) -> int | None:
         for start in range(0, len(text), BLOCK):
             if least > context:
                 return least
-            # A word that a block's end cuts is counted twice: so one less for each block.
-            words += max(0, len(text[start : start + BLOCK].split()) - 1)
+            # A word that a block's end cuts counts twice, which a block without any makes good by far.
+            words += len(text[start : start + BLOCK].split())
             least = max(least, words // TOKEN_WORDS_MAX)
     return least if least > context else None
 
