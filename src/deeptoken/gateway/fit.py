@@ -40,7 +40,8 @@ def unfit(
     """Why `model` cannot serve, whoever would be asked for it."""
     need = lacking(needs, model)
     if need is not None:
-        return unmet(need.param, f"{model.id!r} {DOES_NOT[need.capability]}")
+        why = DOES_NOT.get(need.capability, f"is declared without {need.capability}")
+        return unmet(need.param, f"{model.id!r} {why}")
     if model.context is not None:
         tokens = too_long(chat, model.context)
         if tokens is not None:

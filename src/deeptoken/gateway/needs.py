@@ -22,7 +22,7 @@ PARTS: Mapping[str, str] = {"image_url": "vision", "input_audio": "audio", "file
 TOKEN_CHARACTERS_MAX = 512
 """The longest text that is one token: GLM's vocabulary has so many spaces (all of `tokens.py` were tried)."""
 TOKEN_WORDS_MAX = 4
-"""Tokens end with words. Vocabularies that join words, and few do, join two to four."""
+"""A token hardly ever goes past a space; the rest is for vocabularies in which some do."""
 CHARACTERS_MIN = 2 * TOKEN_WORDS_MAX
 """A text with fewer characters a token of the context may fit, whatever it says: a word has a space."""
 BLOCK = 65_536
