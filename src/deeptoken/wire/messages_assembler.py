@@ -15,6 +15,9 @@ from deeptoken.wire.messages_answer import input_of
 GROWING = {"text_delta": "text", "thinking_delta": "thinking"}
 """A delta, and the field of its block that it adds to."""
 
+NOT_OF_THE_MESSAGE = ("type", "delta", "usage")
+"""Of a `message_delta`: what else it has belongs to the Message."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -37,7 +40,7 @@ class Assembler:
             ):
                 self._grow(index, delta)
             case {"type": "message_delta", "delta": dict(delta)} as told:
-                self._message |= delta
+                self._message |= delta | {name: told[name] for name in told if name not in NOT_OF_THE_MESSAGE}
                 usage = told.get("usage") or {}
                 counts = {name: count for name, count in usage.items() if count is not None}
                 self._message["usage"] = {**self._message.get("usage", {}), **counts}
