@@ -78,17 +78,13 @@ def turns(draw: st.DrawFn) -> list[dict[str, Any]]:
     return told
 
 
-def result(id: str) -> st.SearchStrategy[Block]:
-    content = (
-        st.just({}) | words.map(lambda text: {"content": text}) | shown.map(lambda all: {"content": all})
-    )
-    failed: st.SearchStrategy[Block] = st.just({}) | st.just({"is_error": True})
-    return st.builds(
-        lambda block, content, failed: block | content | failed,
-        marked(type=st.just("tool_result"), tool_use_id=st.just(id)),
-        content,
-        failed,
-    )
+@st.composite
+def result(draw: st.DrawFn, id: str) -> Block:
+    """The result of one call, in each of its forms."""
+    block: Block = draw(marked(type=st.just("tool_result"), tool_use_id=st.just(id)))
+    if draw(st.booleans()):
+        block = block | {"content": draw(words | shown)}
+    return block | ({"is_error": True} if draw(st.booleans()) else {})
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}

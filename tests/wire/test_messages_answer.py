@@ -45,6 +45,7 @@ def test_an_answer_is_a_message_to_the_letter() -> None:
         "content": [{"type": "text", "text": "Hello"}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
+        "stop_details": None,
         "usage": {
             "input_tokens": 3,
             "cache_creation_input_tokens": 0,

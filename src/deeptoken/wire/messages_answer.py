@@ -61,6 +61,7 @@ def message(
         "content": content,
         "stop_reason": reason,
         "stop_sequence": sequence,
+        "stop_details": None,
         "usage": {**usage_told(usage), **more},
     }
     if "deeptoken" in told:

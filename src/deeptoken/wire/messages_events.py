@@ -148,6 +148,7 @@ class Events:
             "delta": {
                 "stop_reason": MAX_TOKENS if dry and self._finish is None else reason,
                 "stop_sequence": sequence,
+                "stop_details": None,
             },
             "usage": {**usage_told(usage), **more},
         }
@@ -169,6 +170,7 @@ class Events:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
+            "stop_details": None,
             "usage": usage_told(self._prompt),
         }
         return event("message_start", encode({"type": "message_start", "message": message}))

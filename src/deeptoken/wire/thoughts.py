@@ -91,7 +91,8 @@ def seal(detail: Detail) -> str:
 def unsealed(sealed: str) -> Detail | None:
     """The detail that `seal` wrote; None where somebody changed it."""
     try:
-        detail = msgspec.json.decode(base64.urlsafe_b64decode(sealed.removeprefix(SEAL)))
+        data = base64.b64decode(sealed.removeprefix(SEAL), altchars=b"-_", validate=True)
+        detail = msgspec.json.decode(data)
     except (binascii.Error, ValueError, RecursionError):
         return None
-    return detail if isinstance(detail, dict) else None
+    return detail if isinstance(detail, dict) and isinstance(detail.get("type"), str) else None
