@@ -8,7 +8,7 @@ import pytest
 from anthropic_events import THINKING_AND_TOOLS, begin, delta, events, read, started, stop, told
 from anthropic_scene import HI, answer, candidate
 
-from claude_client import accepted, asked, put_together
+from claude_client import accepted, asked, events_of, put_together
 from deeptoken.providers.anthropic import Anthropic
 from deeptoken.providers.base import Asked, Malformed, Piece
 from deeptoken.wire.http import HttpRequest
@@ -212,6 +212,18 @@ def test_a_native_answer_that_the_wallet_ended_is_closed_by_us() -> None:
     told = put_together(sent)
     assert (told.stop_reason, told.usage.input_tokens, told.usage.output_tokens) == ("max_tokens", 3, 2)
     assert [block.type for block in told.content] == ["thinking", "text"]
+    assert blocks_in_order(sent) == 2
+
+
+def test_a_native_answer_that_ended_between_two_blocks_ends_none_twice() -> None:
+    outlet = Events("acme/claude", "msg_ours")
+    first = COMPLETE[: COMPLETE.index(b"event: content_block_start", COMPLETE.index(b"content_block_stop"))]
+    stream = Anthropic().stream(ASKED)
+    sent = b"".join(outlet.native(piece.native) for piece in stream.feed(first) if piece.native)
+
+    sent += outlet.end(Usage(), dry="wallet_empty")
+
+    assert blocks_in_order(sent) == 1
 
 
 def test_another_provider_may_go_on_where_a_native_one_broke_off() -> None:
@@ -226,6 +238,18 @@ def test_another_provider_may_go_on_where_a_native_one_broke_off() -> None:
     told = put_together(sent)
     kinds = ["thinking", "text", "thinking", "redacted_thinking", "text", "tool_use", "tool_use"]
     assert [block.type for block in told.content] == kinds
+    assert [block.text for block in told.content if block.type == "text"] == ["Let me ", "Let me add ü."]
+    assert blocks_in_order(sent) == len(kinds)
+
+
+def blocks_in_order(stream: bytes) -> int:
+    """How many blocks there are, each begun behind the one before it, and ended."""
+    told = [
+        event for event in events_of(stream) if event["type"] in ("content_block_start", "content_block_stop")
+    ]
+    assert [event["index"] for event in told] == [at // 2 for at in range(len(told))]
+    assert [event["type"] for event in told[::2]] == ["content_block_start"] * (len(told) // 2)
+    return len(told) // 2
 
 
 def full_start() -> dict[str, Any]:
