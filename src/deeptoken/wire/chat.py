@@ -152,6 +152,8 @@ FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(OURS)
 TOOL_CHOICES = ("none", "auto", "required")
 MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
+KEYS = re.compile(rb'"(?:(?<!\\")|(?<=\\\\"))[ \t\r\n]*:')
+"""The end of a key: a quote that is not escaped, or perhaps not, and a colon."""
 INVALID = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
 
 
@@ -162,21 +164,29 @@ def read(body: bytes) -> Chat:
         BadRequest: not JSON, or not a chat; `param` names the field.
     """
     whole, fields = decode(body)
+    chat = chat_of(whole, fields, len(body))
+    if not once(fields["messages"], whole["messages"]):
+        # A field stands twice somewhere inside. Both readers of a message must see the same one.
+        chat.fields["messages"] = msgspec.Raw(msgspec.json.encode(whole["messages"]))
+    return chat
+
+
+def chat_of(whole: dict[str, Any], fields: dict[str, msgspec.Raw], size: int) -> Chat:
+    """The chat of a body that is decoded already; `fields` are the same as JSON.
+
+    Raises:
+        BadRequest: it is none.
+    """
     try:
         request = msgspec.convert(whole, ChatRequest)
     except msgspec.ValidationError as error:
         raise invalid(str(error), _path) from None
     _check(request)
-    messages = fields["messages"]
-    if not once(messages, whole["messages"]):
-        # A field stands twice somewhere inside. Both readers of a message must see the same one.
-        messages = msgspec.Raw(msgspec.json.encode(whole["messages"]))
     passing = {name: raw for name, raw in fields.items() if name not in OURS and whole[name] is not None}
-    passing["messages"] = messages
     del passing["model"]
     extra = {name: value for name, value in whole.items() if name not in KNOWN and value is not None}
     ours = {name: fields[name] for name in OURS if whole.get(name) is not None}
-    return Chat(request=request, fields=passing, extra=extra, size=len(body), ours=ours)
+    return Chat(request=request, fields=passing, extra=extra, size=size, ours=ours)
 
 
 def decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
@@ -291,14 +301,8 @@ def _keys(value: Any) -> int:
 
 
 def _keys_written(raw: bytes) -> int:
-    """How many keys are written in JSON, or more: whatever stands behind a quote and is a colon.
+    """How many keys are written in JSON, or more: text may look like the end of one.
 
-    Text may look like a key, so the count may be too high, never too low: equal counts mean that no
-    key stands twice.
+    The count may be too high, never too low: equal counts mean that no key stands twice.
     """
-    written = 0
-    for piece in raw.split(b'"'):
-        first = piece[:1]
-        if first == b":" or (first in (b" ", b"\t", b"\r", b"\n") and piece.lstrip(b" \t\r\n")[:1] == b":"):
-            written += 1
-    return written
+    return len(KEYS.findall(raw))

@@ -90,8 +90,11 @@ def _read(body: bytes, headers: Mapping[str, str], counting: bool) -> Chat:
     told = native(whole, raw, request.messages, headers)
     fields = _fields(whole, request, raw["messages"])
     stops = fields.pop("stop", None)
-    read = chat.read(msgspec.json.encode(fields))
+    made = {name: msgspec.json.encode(value) for name, value in fields.items()}
+    raws = {name: msgspec.Raw(data) for name, data in made.items()}
+    read = chat.chat_of(fields, raws, sum(map(len, made.values())))
     if stops:
+        # More of them than OpenAI's API takes are no mistake here.
         fields["stop"] = stops
         read.request = msgspec.structs.replace(read.request, stop=stops)
         read.fields["stop"] = msgspec.Raw(msgspec.json.encode(stops))

@@ -162,7 +162,7 @@ class Blocks:
     def _end(self) -> bytes:
         if self._open is None:
             return b""
-        sealed = ""
+        sealed = seal(self._open.rest)
         events = delta(self._index, _signature(sealed)) if sealed else b""
         events += event("content_block_stop", b'{"type":"content_block_stop","index":%d}' % self._index)
         self.ended()
