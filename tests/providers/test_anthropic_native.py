@@ -190,6 +190,20 @@ def test_the_vendors_library_reads_our_stream_as_it_reads_the_providers() -> Non
     assert ours == known | {"model": "acme/claude"}
 
 
+def test_the_end_waits_for_the_settlement_and_may_say_what_it_cost() -> None:
+    outlet = Events("acme/claude", "msg_ours")
+    early = {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 3}}
+
+    told = [outlet.native(json.dumps(early).encode())]
+    told += [outlet.native(piece.native) for piece in pieces_of(COMPLETE) if piece.native]
+
+    assert [json.loads(part.split(b"data: ")[1])["type"] for part in told if part][-1] == "content_block_stop"
+    assert b"message_delta" in told[0]
+    last, end = events_of(outlet.end(Usage(), more={"cost": 7}))
+    assert last["usage"] == {"output_tokens": 9, "input_tokens": 7, "cache_read_input_tokens": 2, "cost": 7}
+    assert end == {"type": "message_stop"}
+
+
 def test_an_answer_that_is_whole_only_for_its_caller_is_put_together_as_the_library_does() -> None:
     assembler = Assembler()
     for piece in pieces_of(COMPLETE):

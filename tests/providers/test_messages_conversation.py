@@ -1,6 +1,7 @@
 """A Claude client works twenty turns with tools, whoever answers: no call is lost, none is doubled."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -191,3 +192,28 @@ def test_a_claude_gets_its_own_thinking_back_and_nobody_elses() -> None:
             if isinstance(block, dict) and block["type"] == "thinking"
         ]
         assert thoughts == [signed]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "dialect"),
+    [(OPENAI, None), (CLAUDE, None), (CLAUDE, "messages")],
+    ids=("openai", "claude", "native"),
+)
+def test_bytes_cut_anywhere_give_the_same_events(upstream: Upstream, dialect: str | None) -> None:
+    body = upstream.told([("call_1", {"a": "ü"}), ("call_2", {})], stream=True)
+
+    def sent(*cuts: int) -> bytes:
+        outlet = Events("acme/claude", "msg_1")
+        reader = upstream.provider.stream(Asked(model="acme/claude", id="c", created=1, dialect=dialect))
+        edges = [0, *cuts, len(body)]
+        pieces = [piece for left, right in pairwise(edges) for piece in reader.feed(body[left:right])]
+        told = b"".join(
+            outlet.native(piece.native) if piece.native else outlet.chunk(piece.data)
+            for piece in [*pieces, *reader.end()]
+        )
+        return told + outlet.end(Usage(prompt=1, completion=2))
+
+    whole = sent()
+
+    assert sent(*range(1, len(body))) == whole
+    assert all(sent(cut) == whole for cut in range(1, len(body)))

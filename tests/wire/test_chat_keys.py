@@ -11,18 +11,22 @@ from hypothesis import strategies as st
 from deeptoken.wire.chat import once
 
 tricky = st.text('ab":\\ \n,{}', max_size=6)
-values = st.recursive(
-    tricky | st.integers(0, 9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(tricky, inner, max_size=3),
-    max_leaves=8,
-)
+no_colons = st.text('ab"\\ \n,{}', max_size=6)
+
+
+def values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        texts | st.integers(0, 9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=8,
+    )
 
 
 def raw(value: Any, **how: Any) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(value, **how).encode())
 
 
-@given(st.dictionaries(tricky, values, min_size=1, max_size=3), st.booleans(), st.data())
+@given(st.dictionaries(tricky, values(tricky), min_size=1, max_size=3), st.booleans(), st.data())
 def test_a_key_that_stands_twice_is_never_missed(
     value: dict[str, Any], spaced: bool, data: st.DataObject
 ) -> None:
@@ -37,12 +41,9 @@ def test_a_key_that_stands_twice_is_never_missed(
     assert not once(msgspec.Raw(doubled.encode()), {"x": value})
 
 
-@given(values)
-def test_json_without_such_a_key_is_passed_on_unless_its_text_looks_like_the_end_of_one(value: Any) -> None:
-    sure = once(raw(value), value)
-
-    written = json.dumps(value)
-    assert sure or '":' in written.replace('": ', "") or '\\\\"' in written
+@given(values(no_colons))
+def test_json_without_such_a_key_is_passed_on(value: Any) -> None:
+    assert once(raw(value), value)
 
 
 @pytest.mark.parametrize("text", ['{"x": 1}', 'print("a":)', '"', "\\", 'C:\\"x": 1'])

@@ -146,6 +146,12 @@ def test_blank_text_is_no_block_and_a_refusal_is_text() -> None:
     assert answered(completion(refusal="No."))["content"] == [{"type": "text", "text": "No."}]
 
 
+def test_an_answer_that_ended_before_it_began_is_an_empty_message() -> None:
+    told = answered({"id": "i", "model": "m", "choices": [], "deeptoken": {"reason": "wallet_empty"}})
+
+    assert (told["content"], told["stop_reason"]) == ([], "end_turn")
+
+
 def test_a_tool_gets_its_own_name_back() -> None:
     told = answered(completion("tool_calls", tool_calls=[ADD]), names={"add": "mcp__add"})
 

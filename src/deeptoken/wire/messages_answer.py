@@ -44,8 +44,8 @@ def message(
     added to the usage.
     """
     told = {name: _decoded(value) for name, value in fields.items()}
-    choice = told["choices"][0]
-    said = choice["message"]
+    choice: dict[str, Any] = next(iter(told["choices"]), {})
+    said = choice.get("message") or {}
     content = _content(said, names)
     reason, sequence = stop(
         choice.get("finish_reason"),

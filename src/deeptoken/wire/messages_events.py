@@ -7,7 +7,7 @@
 
 Both kinds may come in one answer: where another provider goes on, its blocks come behind those that are
 there.
-`message_stop` is held back until the end, since a finished answer has its row.
+What tells the end is held back until all is settled, since a finished answer has its row.
 
 Source: platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-25.
 """
@@ -60,11 +60,16 @@ class _Chunk(msgspec.Struct, gc=False):
     id: str | None = None
 
 
+class _End(msgspec.Struct, gc=False):
+    stop_reason: str | None = None
+
+
 class _Event(msgspec.Struct, gc=False):
     """What is to be known of an event that is passed on."""
 
     type: str = ""
     index: int = 0
+    delta: _End | None = None
 
 
 _chunk = msgspec.json.Decoder(_Chunk).decode
@@ -77,13 +82,13 @@ class Events:
     __slots__ = (
         "_blocks",
         "_finish",
+        "_held",
         "_id",
         "_model",
         "_prompt",
         "_refused",
         "_sequence",
         "_started",
-        "_stopped",
     )
 
     def __init__(
@@ -96,8 +101,8 @@ class Events:
         self._prompt = prompt
         self._blocks = Blocks(names)
         self._started = False
-        self._stopped = False
-        """A native `message_delta` has told the end."""
+        self._held = b""
+        """A native `message_delta` that has told the end."""
         self._finish: str | None = None
         self._refused = False
         self._sequence: object = None
@@ -131,14 +136,15 @@ class Events:
                 self._blocks.begun(told.index)
             case "content_block_stop":
                 self._blocks.ended()
-            case "message_delta":
-                self._stopped = True
+            case "message_delta" if told.delta and told.delta.stop_reason:
+                self._held = data
+                return b""
         return event(told.type, data)
 
     def end(self, usage: Usage, dry: str | None = None, more: Mapping[str, Any] = NO_NAMES) -> bytes:
         """The end. `dry`: why the gateway ended the answer early; `more` is added to the usage."""
-        if self._stopped:
-            return STOP
+        if self._held:
+            return event("message_delta", _with(self._held, more)) + STOP
         events = b"" if self._started else self._start(self._id)
         events += self._blocks.close()
         called = self._blocks.calls > 0
@@ -194,3 +200,11 @@ class Events:
             function = call.function or _Function()
             events += blocks.call(call.index, call.id, function.name, function.arguments)
         return events
+
+
+def _with(data: bytes, more: Mapping[str, Any]) -> bytes:
+    """A native `message_delta` whose usage says `more`."""
+    if not more:
+        return data
+    told = msgspec.json.decode(data)
+    return encode(told | {"usage": {**(told.get("usage") or {}), **more}})

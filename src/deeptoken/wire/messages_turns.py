@@ -113,7 +113,7 @@ def _user(content: list[Block], path: str) -> Iterator[Message]:
         if block.get("type") == "tool_result":
             yield _result(block, f"{path}.{i}")
         else:
-            rest.insert(0, part(block, f"{path}.{i}"))
+            rest.append(part(block, f"{path}.{i}"))
     if rest:
         yield {"role": "user", "content": rest}
 
