@@ -17,6 +17,7 @@ from deeptoken.catalog.tokens import (
     bound,
     count,
     count_text,
+    input_tokens,
 )
 from deeptoken.wire.chat import Chat, read
 
@@ -121,6 +122,36 @@ def test_a_long_prompt_stays_at_its_bound_and_within_the_context() -> None:
 
     assert count(one, MODEL) == bound(one)
     assert count(one, MODEL, 128_000) == 128_000
+
+
+def test_what_anthropics_clients_count_is_counted_at_any_length() -> None:
+    words = "word " * TEXT_COUNTED_MAX
+
+    told = input_tokens(chat(said(words)), MODEL)
+
+    assert told == {"input_tokens": 3 + 4 + count_text(words, MODEL)}
+
+
+def test_parts_that_only_claude_takes_count_by_what_is_in_them() -> None:
+    text, data = "The quick brown fox " * 50, base64.b64encode(bytes(60_000)).decode()
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+    found = {
+        "type": "search_result",
+        "source": "s",
+        "title": "t",
+        "content": [{"type": "text", "text": text}],
+    }
+    made = {"type": "document", "source": {"type": "content", "content": [*found["content"], picture]}}
+    pdf = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}}
+
+    counts = [count(chat(said([part])), MODEL) for part in (found, made, pdf, picture)]
+
+    words = count_text(text, MODEL)
+    assert words < counts[0] < words + 20
+    assert words + IMAGE_TOKENS < counts[1] < words + IMAGE_TOKENS + 20
+    assert 60_000 // FILE_BYTES < counts[2] < 60_000 // FILE_BYTES + 20
+    assert IMAGE_TOKENS < counts[3] < IMAGE_TOKENS + 20
+    assert all(count(chat(said([part])), MODEL) <= bound(chat(said([part]))) for part in (found, made, pdf))
 
 
 def test_a_count_is_at_most_the_context() -> None:

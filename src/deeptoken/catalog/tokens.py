@@ -27,6 +27,8 @@ FILE_BYTES = 4
 """Bytes of a file for a token."""
 AUDIO_BYTES = 500
 """Bytes of audio for a token."""
+MADE_OF_TEXT = ("document", "search_result", "_tool_use", "_tool_result")
+"""How the types of Anthropic's own parts end that have text somewhere inside."""
 MESSAGE_TOKENS = 4
 """3, and 1 for the role."""
 REPLY_TOKENS = 3
@@ -75,6 +77,16 @@ def count(chat: Chat, model: str, context: int | None = None) -> int:
     """
     if chat.size > TEXT_COUNTED_MAX and _text_bytes(chat) > TEXT_COUNTED_MAX:
         return bound(chat, context)
+    tokens = _counted(chat, model)
+    return tokens if context is None or tokens < context else context
+
+
+def input_tokens(chat: Chat, model: str) -> dict[str, int]:
+    """What Anthropic's ``count_tokens`` answers: the whole prompt, of whatever length, by our count."""
+    return {"input_tokens": _counted(chat, model)}
+
+
+def _counted(chat: Chat, model: str) -> int:
     counted = _counter(_vocabulary(model))
     tokens = REPLY_TOKENS + sum(counted(text) for text in _outside(chat))
     for message in chat.request.messages:
@@ -83,7 +95,7 @@ def count(chat: Chat, model: str, context: int | None = None) -> int:
             tokens += 1
         if type(message.content) is list:
             tokens += sum(_media_tokens(part) for part in message.content)
-    return tokens if context is None or tokens < context else context
+    return tokens
 
 
 def count_text(text: str, model: str) -> int:
@@ -112,6 +124,13 @@ def _measure(part: dict[str, Any]) -> tuple[int, int]:
             return _decoded(data) // AUDIO_BYTES + 1, len(data)
         case {"type": "file", "file": {"file_data": str(data)}}:
             return _decoded(data) // FILE_BYTES + 1, len(data)
+        case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
+            return _decoded(data) // FILE_BYTES + 1, len(data)
+        case {"type": "document", "source": {"content": list(blocks)}}:
+            measured = [_measure(block) for block in blocks if type(block) is dict]
+            return sum(tokens for tokens, _ in measured), sum(carried for _, carried in measured)
+        case {"type": "image", "source": dict(source)}:
+            return IMAGE_TOKENS, len(source.get("data") or "")
     return 0, 0
 
 
@@ -137,6 +156,8 @@ def _texts(message: Message) -> Iterator[str]:
             text = part.get("text") or part.get("refusal")
             if type(text) is str:
                 yield text
+            elif str(part.get("type")).endswith(MADE_OF_TEXT):
+                yield from _inner(part)
     for told in (message.name, message.refusal, message.reasoning_content):
         if told:
             yield told
@@ -145,6 +166,21 @@ def _texts(message: Message) -> Iterator[str]:
         if function is not None:
             yield function.name
             yield function.arguments
+
+
+def _inner(value: Any) -> Iterator[str]:
+    """The strings in a part that only Claude takes; what `_measure` measures is none."""
+    match value:
+        case str(text):
+            yield text
+        case {"type": "base64"}:
+            return
+        case dict():
+            for inner in value.values():
+                yield from _inner(inner)
+        case list():
+            for inner in value:
+                yield from _inner(inner)
 
 
 def _outside(chat: Chat) -> Iterator[str]:

@@ -8,6 +8,7 @@ no temperature from any model.
 
     anthropic_request.py    the body; anthropic_messages.py its turns, anthropic_tools.py its tools
     anthropic_answer.py     what answers say; anthropic_stream.py the streamed ones
+    anthropic_native.py     calls that came in this dialect: as they came
 
 Reasoning goes to the client as `reasoning_content`, and as `reasoning_details` in the shape that OpenRouter
 documents: a client that sends them back gives Claude its signed thinking, byte for byte.
@@ -20,6 +21,7 @@ import msgspec
 
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
+from deeptoken.providers import anthropic_native
 from deeptoken.providers.anthropic_answer import (
     FINISH,
     NOTHING,
@@ -44,6 +46,7 @@ from deeptoken.wire.http import HttpRequest
 
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
+VERSION_HEADER, BETA_HEADER = "anthropic-version", "anthropic-beta"
 
 
 class _Answer(msgspec.Struct):
@@ -65,26 +68,28 @@ _refusal = msgspec.json.Decoder(_Refusal)
 
 class Anthropic:
     name = "anthropic"
+    dialect = anthropic_native.DIALECT
+    """What it speaks with callers that speak it too."""
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        native = chat.native
+        if native is not None and native.dialect == anthropic_native.DIALECT:
+            written = anthropic_native.body(native, at, stream=stream, limit=limit)
+            return _request(at, written, dict(native.headers))
         try:
             wanted = body(chat, at, stream=stream, limit=limit)
             written = msgspec.json.encode(wanted.fields)
         except RecursionError:
             raise BadRequest("A schema or message is nested too deeply.") from None
-        headers: tuple[tuple[str, str], ...] = (
-            ("content-type", "application/json"),
-            ("x-api-key", at.channel.secret),
-            ("anthropic-version", VERSION),
-        )
-        if wanted.betas:
-            headers += (("anthropic-beta", ",".join(wanted.betas)),)
-        base = (at.channel.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
-        return HttpRequest(f"{base}/v1/messages", headers, written)
+        return _request(at, written, {BETA_HEADER: ",".join(wanted.betas)} if wanted.betas else {})
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
+        native: dict[str, msgspec.Raw] | None = None
         try:
             answer = _answer.decode(body)
+            if asked.dialect == anthropic_native.DIALECT:
+                body.decode()  # fields that nobody here reads must be UTF-8 too
+                native = anthropic_native.reply(body, asked.model)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Malformed("The answer is no message in JSON.") from None
         if answer.type == "error":
@@ -112,6 +117,7 @@ class Anthropic:
             usage=usage,
             told=msgspec.Raw(msgspec.json.encode(usage_object(usage))) if usage else None,
             upstream_id=answer.id,
+            native=native,
         )
 
     def stream(self, asked: Asked) -> Stream:
@@ -123,6 +129,13 @@ class Anthropic:
         except (msgspec.DecodeError, UnicodeDecodeError):
             error = None
         return msgspec.structs.replace(failure_told(error, status), retry_after_s=retry_after(headers))
+
+
+def _request(at: Candidate, body: bytes, headers: dict[str, str]) -> HttpRequest:
+    """`headers` are the dialect's own: its version, unless it is ours, and the previews that are wanted."""
+    known = {"content-type": "application/json", "x-api-key": at.channel.secret, VERSION_HEADER: VERSION}
+    base = (at.channel.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
+    return HttpRequest(f"{base}/v1/messages", tuple((known | headers).items()), body)
 
 
 def _message(blocks: list[Block], id: str) -> tuple[dict[str, Any], str]:

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from deeptoken.providers.anthropic_messages import FORMAT
 from deeptoken.providers.base import Cause, Failure
 from deeptoken.wire.completion import COUNT_MAX
+from deeptoken.wire.thoughts import FORMAT
 from deeptoken.wire.usage import Usage
 
 FINISH = {

@@ -22,15 +22,16 @@ import msgspec
 
 from deeptoken.errors import BadRequest
 from deeptoken.wire.chat import Message
+from deeptoken.wire.thoughts import FORMAT
 
 Block = dict[str, Any]
 T = TypeVar("T")
 
-FORMAT = "anthropic-claude-v1"
-"""Marks reasoning details that are Anthropic's; the name is OpenRouter's."""
 TOOL_ID = re.compile(r"[^a-zA-Z0-9_-]")
 """What an id of a tool call must not have; other providers' ids do."""
 NATIVE_PARTS = ("image", "document", "search_result")
+BESIDE = ("cache_control", "citations", "context", "transformations")
+"""What a part may have besides, in Anthropic's words."""
 NO_INPUT = msgspec.Raw(b"{}")
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -135,9 +136,8 @@ def _part(part: dict[str, Any], path: str) -> Block | None:
             return part
         case _:
             raise BadRequest(f"Claude takes no part of type {part.get('type')!r}.", param=f"{path}.type")
-    if mark := part.get("cache_control"):
-        block["cache_control"] = mark
-    return block
+    beside = BESIDE[:1] if block["type"] == "text" else BESIDE
+    return block | {name: part[name] for name in beside if part.get(name) is not None}
 
 
 def _image(url: str, path: str) -> Block:
@@ -190,6 +190,10 @@ def _result(message: Message, at: int, function: str) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": called}
     if content := message.content if isinstance(message.content, str) else _blocks(message, at):
         block["content"] = content
+    if message.is_error is True:
+        block["is_error"] = True
+    if message.cache_control is not None:
+        block["cache_control"] = message.cache_control
     return block
 
 
@@ -202,7 +206,8 @@ def _assistant(message: Message, at: int) -> list[Block]:
         if call.function is None:
             raise BadRequest("Claude's tools are functions.", param=f"{path}.type")
         read = _input(call.function.arguments, f"{path}.function.arguments")
-        said.append({"type": "tool_use", "id": _tool_id(call.id), "name": call.function.name, "input": read})
+        called = {"type": "tool_use", "id": _tool_id(call.id), "name": call.function.name, "input": read}
+        said.append(called | ({"cache_control": call.cache_control} if call.cache_control else {}))
     if legacy := message.function_call:
         read = _input(legacy.arguments, f"messages[{at}].function_call.arguments")
         said.append({"type": "tool_use", "id": _function_id(at), "name": legacy.name, "input": read})

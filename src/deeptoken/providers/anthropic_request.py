@@ -21,6 +21,7 @@ import msgspec
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
 from deeptoken.providers.anthropic_messages import turns
+from deeptoken.providers.anthropic_native import within
 from deeptoken.providers.anthropic_tools import enforceable, tool_choice, tools
 from deeptoken.wire.chat import Chat, ChatRequest
 
@@ -82,6 +83,8 @@ def body(chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> Body:
         fields["system"] = told.system
     version = _version(at.upstream_model)
     _thinking(fields, request, extra, version)
+    if limit is not None and (fitted := within(fields.pop("thinking", None), limit)):
+        fields["thinking"] = fitted
     _sampling(fields, request, extra, version)
     _labels(fields, request, extra)
     return Body(fields, _betas(extra))
@@ -145,7 +148,8 @@ def _thinking(
         fields["thinking"] = extra["thinking"]
         return
     effort = request.reasoning_effort
-    if effort is None:
+    if effort is None or fields.get("output_config", {}).get("effort") == effort:
+        # Told in Anthropic's own words, without thinking: the model does as it does.
         return
     if effort == "none":
         if version >= ALWAYS_THINKS:

@@ -8,6 +8,8 @@
     message_stop           the end
     error                  a failure; nothing follows it
 
+A caller of this dialect gets the events themselves too, those that say nothing to a chat as well.
+
 Source: platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-23. `ping`, and what is not
 known yet, says nothing.
 """
@@ -17,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from deeptoken.providers import anthropic_native
 from deeptoken.providers.anthropic_answer import (
     FINISH,
     NOTHING,
@@ -54,6 +57,9 @@ class _Event(msgspec.Struct, gc=False):
     error: ErrorBody | None = None
 
 
+NOT_PASSED = ("", "ping", "error")
+"""Events that a caller of this dialect gets from us, if at all."""
+
 _decode = msgspec.json.Decoder(_Event).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -77,6 +83,8 @@ class MessageStream:
         "_finished",
         "_head",
         "_id",
+        "_kind",
+        "_native",
         "_places",
         "_reader",
         "_tail",
@@ -88,6 +96,9 @@ class MessageStream:
         self.asked = asked
         self.upstream_id: str | None = None
         self._reader = Reader()
+        self._native = asked.dialect == anthropic_native.DIALECT
+        self._kind = ""
+        """The type of the last event."""
         self._blocks: dict[int, _Open] = {}
         self._places = Positions()
         self._counts = Counts()
@@ -107,12 +118,14 @@ class MessageStream:
             events = self._reader.feed(data)
         except EventTooLarge as error:
             raise Malformed(str(error)) from None
+        read = self._natively if self._native else self._read
         for event in events:
-            yield from self._read(event.data)
+            yield from read(event.data)
 
     def end(self) -> Iterator[Piece]:
+        read = self._natively if self._native else self._read
         for event in self._reader.end():
-            yield from self._read(event.data)
+            yield from read(event.data)
         if not self._done and not self._finished:
             raise Malformed("The answer was cut: it told no stop_reason.")
 
@@ -121,6 +134,20 @@ class MessageStream:
         known = {"id": id, "object": "chat.completion.chunk", "created": asked.created, "model": asked.model}
         self._head = _encode(known)[:-1] + b',"choices":[{"index":0,"delta":'
 
+    def _natively(self, data: bytes) -> Iterator[Piece]:
+        """The pieces of an event, and with the first of them the event itself."""
+        if self._done:
+            return
+        pieces = list(self._read(data))
+        if self._kind not in NOT_PASSED:
+            if not pieces:
+                pieces.append(Piece(content=self._kind == "content_block_delta"))
+            try:
+                pieces[0].native = anthropic_native.event(data, self._kind, self.asked.model)
+            except msgspec.DecodeError:
+                raise Malformed("An event of the answer is no JSON of this dialect.") from None
+        yield from pieces
+
     def _read(self, data: bytes) -> Iterator[Piece]:
         if self._done:
             return
@@ -128,6 +155,7 @@ class MessageStream:
             event = _decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Malformed("An event of the answer is no JSON of this dialect.") from None
+        self._kind = event.type
         match event.type:
             case "content_block_delta" | "content_block_start" | "content_block_stop":
                 yield from self._part(event)

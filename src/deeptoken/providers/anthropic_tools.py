@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from deeptoken.errors import BadRequest
+from deeptoken.wire.messages_tools import BESIDE
 
 NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 NOT_ENFORCED = frozenset(
@@ -52,9 +53,9 @@ def _tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
         translated["description"] = description
     if strict:
         translated["strict"] = True
-    if mark := tool.get("cache_control") or function.get("cache_control"):
+    if mark := function.get("cache_control"):
         translated["cache_control"] = mark
-    return translated
+    return translated | {name: tool[name] for name in BESIDE if tool.get(name) is not None}
 
 
 def tool_choice(choice: str | dict[str, Any] | None, parallel: bool | None) -> dict[str, Any] | None:

@@ -19,8 +19,9 @@ from typing import Any, Literal
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
 from deeptoken.providers.anthropic_answer import encrypted_detail, text_detail
-from deeptoken.providers.anthropic_messages import FORMAT, Thought
+from deeptoken.providers.anthropic_messages import Thought
 from deeptoken.providers.anthropic_request import EFFORTS
+from deeptoken.wire.thoughts import FORMAT
 
 Family = Literal["claude", "nova-2", "nova", "gpt-oss", "gpt", "kimi", "other", "unknown"]
 
