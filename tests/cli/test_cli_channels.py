@@ -115,9 +115,21 @@ def test_a_channel_of_vertex_has_its_project_its_location_and_a_key_file(place: 
     assert place.row("channels", "show", "google")["has_api_key"] is True
 
 
+def test_a_channel_of_bedrock_is_where_its_region_is(place: Installation) -> None:
+    words = ["--provider", "bedrock", "--region", "eu-west-1", "--api-key-file", "-"]
+
+    place.done("channels", "create", "amazon", *words, input="AKIDEXAMPLE:wJalr/EXAMPLE\n")
+
+    row = place.row("channels", "show", "amazon")
+    assert row["base_url"] == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    assert row["has_api_key"] is True
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
+        (("--provider", "bedrock", "--region", "eu-west-1"), "needs a credential"),
+        (("--provider", "bedrock", "--api-key-env", "HOME"), '"region" is missing'),
         (("--provider", "opnai"), 'did you mean "openai"?'),
         (("--provider", "openai"), "needs a credential: name it by --api-key-env or --api-key-file"),
         (("--provider", "openai", "--api-key-env", "NOWHERE"), "variable NOWHERE is not set"),

@@ -142,6 +142,17 @@ def test_text_that_cites_is_text() -> None:
     assert reply.fields["choices"][0]["message"]["content"] == "Well: So it is."
 
 
+def test_reasoning_that_says_nothing_is_none() -> None:
+    empty: list[dict[str, Any]] = [
+        {"reasoningContent": {"reasoningText": {"text": ""}}},
+        {"reasoningContent": {}},
+    ]
+
+    reply = Bedrock().reply(answer([*empty, {"text": "So."}]), ASKED)
+
+    assert reply.fields["choices"][0]["message"] == {"role": "assistant", "content": "So.", "refusal": None}
+
+
 def test_a_call_without_id_or_arguments_gets_them() -> None:
     reply = Bedrock().reply(answer([{"toolUse": {"name": "now"}}]), ASKED)
 

@@ -13,6 +13,7 @@ from bedrock_scene import (
     HI,
     LLAMA,
     NOVA,
+    NOVA_2,
     OPUS,
     PDF,
     PNG,
@@ -105,6 +106,13 @@ def test_arguments_that_are_no_object_are_the_callers_mistake(arguments: str, to
         asked(HI, {"role": "assistant", "tool_calls": [CALL, broken]}, tools=tools)
 
     assert refused.value.param == "messages[1].tool_calls[1].function.arguments"
+
+
+def test_a_legacy_call_whose_arguments_are_no_object_is_the_callers_mistake() -> None:
+    with pytest.raises(BadRequest) as refused:
+        asked(HI, {"role": "assistant", "function_call": {"name": "now", "arguments": "["}})
+
+    assert refused.value.param == "messages[1].function_call.arguments"
 
 
 def test_a_call_that_is_no_function_is_refused() -> None:
@@ -278,6 +286,7 @@ def test_a_mark_for_the_cache_is_a_block_behind_what_is_marked() -> None:
         (CLAUDE, SHORT | {"ttl": "5m"}, {"type": "default", "ttl": "5m"}),
         (CLAUDE, SHORT | {"ttl": "9d"}, {"type": "default"}),
         (NOVA, LONG, {"type": "default"}),
+        (NOVA_2, SHORT | {"ttl": "5m"}, {"type": "default", "ttl": "5m"}),
         (PROFILE, LONG, {"type": "default", "ttl": "1h"}),
         (LLAMA, LONG, None),
         (GPT, LONG, None),

@@ -125,6 +125,18 @@ def test_a_part_in_the_wrong_mouth_is_refused_by_name(role: str) -> None:
     assert refused.value.param == "messages[0].content[1].type"
 
 
+def test_the_result_of_a_legacy_function_has_the_parts_of_one() -> None:
+    image_part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+
+    said = turns(
+        user(),
+        {"role": "assistant", "function_call": {"name": "look", "arguments": "{}"}},
+        {"role": "function", "name": "look", "content": [image_part]},
+    )
+
+    assert said[2]["content"][0]["toolResult"]["content"] == [image("png")]
+
+
 def test_a_system_prompt_may_be_guarded() -> None:
     guarded = {"type": "guardContent", "guardContent": {"text": {"text": "x"}}}
 

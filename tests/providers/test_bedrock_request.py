@@ -139,6 +139,7 @@ def enabled(budget: int) -> dict[str, Any]:
         (OPUS, "minimal", {"thinking": ADAPTIVE, "output_config": {"effort": "low"}}),
         (OPUS, "xhigh", {"thinking": ADAPTIVE, "output_config": {"effort": "xhigh"}}),
         (OPUS, "none", {"output_config": {"effort": "low"}}),
+        ("global.anthropic.claude-opus-5", "none", {"output_config": {"effort": "low"}}),
         (NOVA_2, "minimal", {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}}),
         (NOVA_2, "medium", {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "medium"}}),
         (NOVA_2, "high", {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "medium"}}),

@@ -148,6 +148,15 @@ def test_what_was_encrypted_and_came_in_parts_goes_back_whole() -> None:
     assert said[1]["content"] == [{"reasoningContent": {"redactedContent": whole}}, {"text": "So."}]
 
 
+def test_what_was_encrypted_and_came_at_once_stays_as_it_was_written() -> None:
+    stream = STARTED + delta(0, reasoningContent={"redactedContent": "no base64"}) + stop(0)
+
+    pieces = read(stream + stopped("end_turn") + told(), asked=Asked("acme/gpt", "chatcmpl-7", 1))
+
+    (detail,) = deltas(pieces)[1]["reasoning_details"]
+    assert (detail["data"], detail["format"]) == ("no base64", "bedrock-converse-v1")
+
+
 def test_thinking_that_is_not_shown_still_hands_over_its_signature() -> None:
     pieces = read(
         STARTED + delta(0, reasoningContent={"signature": "s"}) + stop(0) + stopped("end_turn") + told()

@@ -137,10 +137,11 @@ def test_an_exception_is_a_failure_and_nothing_follows_it(kind: str, cause: str,
 
 
 def test_an_error_frame_is_a_failure() -> None:
-    pieces = list(Bedrock().stream(ASKED).feed(error("InternalFailure", "Sorry.") + STARTED))
+    pieces = list(Bedrock().stream(ASKED).feed(error("ThrottlingException", "Wait.") + STARTED))
 
-    assert [piece.failure.cause for piece in pieces if piece.failure] == ["outage"]
-    assert len(pieces) == 1
+    (failure,) = (piece.failure for piece in pieces)
+    assert failure is not None
+    assert (failure.cause, failure.message) == ("capacity", "Wait.")
 
 
 def test_an_exception_may_say_what_the_model_said_or_nothing() -> None:

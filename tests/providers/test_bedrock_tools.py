@@ -89,6 +89,9 @@ def test_a_tool_that_is_no_function_is_refused(kind: str) -> None:
         ("auto", None),
         ("required", {"any": {}}),
         ({"type": "function", "function": {"name": "add"}}, {"tool": {"name": "add"}}),
+        ({"type": "auto"}, None),
+        ({"type": "any"}, {"any": {}}),
+        ({"type": "tool", "name": "add"}, {"tool": {"name": "add"}}),
     ],
 )
 def test_the_choice_of_tools_is_translated(choice: object, expected: object) -> None:

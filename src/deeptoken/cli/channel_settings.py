@@ -20,7 +20,7 @@ from deeptoken.settings import Settings
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 TIMEOUTS = ("connect", "first_byte", "idle", "total")
-NEEDS_KEY = {*KEY_VARIABLES, "azure", "vertex"}
+NEEDS_KEY = {*KEY_VARIABLES, "azure", "bedrock", "vertex"}
 """Providers that answer nobody without a credential."""
 
 
@@ -65,6 +65,7 @@ def with_settings(command: Command) -> Command:
         click.option("--api-version", help="Azure's."),
         click.option("--project", help="Vertex's; that of the service account without."),
         click.option("--location", help="Vertex's; global without."),
+        click.option("--region", help="Bedrock's, such as us-east-1."),
         click.option("--auth", help="Azure's: `api-key`, or `bearer` for a token of Microsoft Entra."),
         click.option("--api-key-env", metavar="NAME", help="Take the credential from this variable."),
         click.option("--api-key-file", type=FILE, help="Take it from this file; -: from standard input."),
@@ -77,7 +78,7 @@ def with_settings(command: Command) -> Command:
 def raw_settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the options said, as the configuration file would have."""
     raw = {name: told[name] for name in ("label", "base_url", "priority", "weight", "max_concurrency")}
-    raw |= {name: told[name] for name in ("api_version", "auth", "project", "location")}
+    raw |= {name: told[name] for name in ("api_version", "auth", "project", "location", "region")}
     raw["groups"] = list(told["groups"]) or None
     raw["timeout"] = dict(told["timeout"]) or None
     if told["models"]:

@@ -151,8 +151,8 @@ def _own(extra: dict[str, Any]) -> dict[str, Any]:
 
 def _failures(chat: Chat) -> frozenset[int]:
     """The messages that say ``"is_error": true``, as Anthropic's tool results do; OpenAI's say nothing."""
-    told = chat.fields["messages"]
-    if b'"is_error"' not in bytes(told):
+    told = chat.fields.get("messages")
+    if told is None or b'"is_error"' not in bytes(told):
         return frozenset()
     return frozenset(
         at

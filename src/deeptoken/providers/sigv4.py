@@ -84,7 +84,7 @@ def _canonical(request: HttpRequest, headers: tuple[tuple[str, str], ...]) -> tu
     """The request as both sides write it down, and the names of the headers in it."""
     url = urlsplit(request.url)
     values: dict[str, list[str]] = {}
-    for name, value in (("host", _host(url)), *headers):
+    for name, value in (("host", host_signed(url)), *headers):
         values.setdefault(name.lower(), []).append(" ".join(value.split()))
     lines = [f"{name}:{','.join(values[name])}" for name in sorted(values)]
     names = ";".join(sorted(values))
@@ -95,7 +95,7 @@ def _canonical(request: HttpRequest, headers: tuple[tuple[str, str], ...]) -> tu
     return "\n".join((request.method, path, query, *lines, "", names, body)), names
 
 
-def _host(url: SplitResult) -> str:
+def host_signed(url: SplitResult) -> str:
     """The host as the client names it: without the port that is the scheme's own."""
     host = url.hostname or ""
     host = f"[{host}]" if ":" in host else host
