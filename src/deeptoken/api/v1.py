@@ -6,6 +6,7 @@ line and its metrics, whatever became of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -14,8 +15,10 @@ import msgspec
 from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.errors import JSON
-from deeptoken.api.exchange import PREFLIGHT, Exchange
+from deeptoken.api.exchange import PREFLIGHT, Exchange, Form
+from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
 from deeptoken.catalog.listing import entry
+from deeptoken.catalog.tokens import input_tokens
 from deeptoken.errors import (
     BadRequest,
     ClientGone,
@@ -37,12 +40,18 @@ from deeptoken.observe.logs import Log, timestamp
 from deeptoken.observe.metrics import Metrics
 from deeptoken.observe.record import Record
 from deeptoken.settings import Server
+from deeptoken.wire import messages
+from deeptoken.wire.messages_errors import error_body
 from deeptoken.wire.usage import Usage
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
 CHAT = "/v1/chat/completions"
+MESSAGES = "/v1/messages"
+COUNT_TOKENS = "/v1/messages/count_tokens"
+METERED = frozenset({CHAT, MESSAGES})
 MODELS = "/v1/models/"
+MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
@@ -70,6 +79,8 @@ class V1:
         self._proxies = Proxies(server.trusted_proxies)
         self._routes: dict[str, tuple[str, Handler]] = {
             CHAT: ("POST", self._chat_completions),
+            MESSAGES: ("POST", self._messages),
+            COUNT_TOKENS: ("POST", self._count_tokens),
             "/v1/models": ("GET", self._models),
             "/v1/credits": ("GET", self._credits),
             "/v1/generation": ("GET", self._generation),
@@ -129,6 +140,28 @@ class V1:
         exchange.read_options()
         await self._gateway.answer(exchange.call, exchange)
 
+    async def _messages(self, exchange: Exchange) -> None:
+        self._in_messages(exchange)
+        exchange.read_options()
+        exchange.call.read = partial(messages.read, headers=_of_anthropic(exchange))
+        await self._gateway.answer(exchange.call, exchange)
+
+    async def _count_tokens(self, exchange: Exchange) -> None:
+        """By our own count, of the model that the key may call. It costs nothing."""
+        self._in_messages(exchange)
+        caller = self._caller(exchange)
+        with self._gateway.room:
+            body = await exchange.read_body()
+            chat = messages.read(body, _of_anthropic(exchange), counting=True)
+            model = self._gateway.snapshot.serving(caller, chat.request.model).model
+            _json(exchange, await asyncio.to_thread(input_tokens, chat, model.id))
+
+    def _in_messages(self, exchange: Exchange) -> None:
+        """Anthropic's clients have their own way to send a key, and their own errors."""
+        exchange.form = MESSAGE
+        if exchange.call.secret is None:
+            exchange.call.secret = exchange.header(b"x-api-key")
+
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call
         trace, bill = call.trace, call.trace.bill
@@ -161,7 +194,7 @@ class V1:
             overhead_ms=round((duration - waited) * 1_000, 3),
         )
         self._log.request(record)
-        if call.endpoint == CHAT:
+        if call.endpoint in METERED:
             self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:
@@ -187,14 +220,14 @@ class V1:
 
     # What a key may see.
 
-    async def _caller(self, exchange: Exchange) -> Caller:
+    def _caller(self, exchange: Exchange) -> Caller:
         call = exchange.call
         keys = self._gateway.snapshot.keys
         call.trace.caller = keys.authenticate(call.secret, call.address, clock.wall_us())
         return call.trace.caller
 
     async def _models(self, exchange: Exchange) -> None:
-        caller = await self._caller(exchange)
+        caller = self._caller(exchange)
         catalog = self._gateway.snapshot.catalog
         entries = []
         for id in catalog.exact_ids(caller.group.name, caller.models):
@@ -204,7 +237,7 @@ class V1:
         _json(exchange, {"object": "list", "data": entries})
 
     async def _model(self, exchange: Exchange) -> None:
-        caller = await self._caller(exchange)
+        caller = self._caller(exchange)
         id = exchange.path.removeprefix(MODELS)
         model = self._gateway.snapshot.catalog.model(id, caller.group.name)
         if model is None or not caller.may_call(model.id):
@@ -212,7 +245,7 @@ class V1:
         _json(exchange, entry(model, caller.group))
 
     async def _credits(self, exchange: Exchange) -> None:
-        caller = await self._caller(exchange)
+        caller = self._caller(exchange)
         room = self._books.room(caller.wallet)
         _json(
             exchange,
@@ -225,7 +258,7 @@ class V1:
         )
 
     async def _generation(self, exchange: Exchange) -> None:
-        caller = await self._caller(exchange)
+        caller = self._caller(exchange)
         asked = parse_qs(exchange.query).get("id", [""])[0]
         if not asked:
             raise BadRequest("id is required: the X-DeepToken-Id or X-Request-Id of a request.", param="id")
@@ -233,6 +266,11 @@ class V1:
         if row is None:
             raise NotFound(f"No request of this key's owner has the id {asked!r}.", param="id")
         _json(exchange, row)
+
+
+def _of_anthropic(exchange: Exchange) -> dict[str, str]:
+    """The headers that a provider of Anthropic's dialect is told."""
+    return {name.decode(): value for name in HEADERS if (value := exchange.header(name)) is not None}
 
 
 def _json(exchange: Exchange, value: object) -> None:
