@@ -87,8 +87,8 @@ def test_a_task_cancelled_inside_the_body_drops_the_connection_and_leaves_no_tim
         handler = Silent(answer(b"whole")[:-1])
         async with ScriptedServer(handler) as server:
             client = Client()
-            response = await send(client, server.url())
             before = timers()
+            response = await send(client, server.url())
             reading = asyncio.ensure_future(use(response))
             await turns()
 

@@ -13,6 +13,7 @@ it is read, and a connection whose bytes nobody reads is no longer read itself.
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from typing import Protocol
@@ -81,6 +82,7 @@ class Source(Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
+    def watch(self, due: float) -> None: ...
     def resume(self) -> None: ...
     def drop(self) -> None: ...
 
@@ -89,13 +91,12 @@ class Response:
     """An answer whose head is there. One task reads it; anyone may close it."""
 
     __slots__ = (
-        "_due",
         "_limit",
         "_loop",
         "_taker",
-        "_timer",
         "_waiter",
         "chunks",
+        "due",
         "ended",
         "error",
         "headed",
@@ -118,8 +119,8 @@ class Response:
         self.inflater: Inflater | None = None
         self._waiter: asyncio.Future[bool] | None = None
         self._taker: Callable[[bytes], float | None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
+        self.due = math.inf
+        """When what is waited for must have come, on the loop's clock."""
         self.error: NetError | None = None
         self.headed = False
         self.ended = False
@@ -147,17 +148,18 @@ class Response:
         """
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
-        self._taker, self._due = take, due
-        self._timer = self._loop.call_at(due, self._watch)
+        self._taker, self.due = take, due
         try:
             self._pour()
+            if self.source is not None:
+                self.source.watch(self.due)
             return await waiter
         except BaseException:
             self.close()
             raise
         finally:
-            self._timer.cancel()
-            self._waiter = self._taker = self._timer = None
+            self._waiter = self._taker = None
+            self.due = math.inf
 
     def _pour(self) -> None:
         """Give what is there to the taker; end its wait if that is enough, or all."""
@@ -170,20 +172,13 @@ class Response:
                 if due is None:
                     waiter.set_result(True)
                     return
-                self._due = due
+                self.due = due
                 if self.inflater is None and not self.ended:
                     return
             if self._over():
                 waiter.set_result(False)
         except Exception as error:  # Whatever the taker raises is its caller's, who waits.
             waiter.set_exception(error)
-
-    def _watch(self) -> None:
-        """One timer for a whole relay: what came since it was set has moved the moment."""
-        if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._watch)
-        else:
-            self._expire()
 
     async def whole(self, wait_s: float) -> bytes:
         """The rest of the body, decoded.
@@ -231,15 +226,17 @@ class Response:
     async def wait(self, deadline: float) -> None:
         """Wait until something has changed: more bytes, the end, an error."""
         waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._expire)
+        self.due = deadline
+        if self.source is not None:
+            self.source.watch(deadline)
         try:
             await waiter
         except BaseException:
             self.close()
             raise
         finally:
-            timer.cancel()
             self._waiter = None
+            self.due = math.inf
 
     async def _yield(self) -> None:
         """Let others run: a small answer may inflate to a large one without a wait."""
@@ -257,7 +254,8 @@ class Response:
         if waiter is not None and not waiter.done():
             waiter.set_result(True)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """`due` has passed."""
         self.fail(Stalled("Nothing came in time." if self.headed else "No answer came in time."))
 
     def fail(self, error: NetError) -> None:
