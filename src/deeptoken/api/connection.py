@@ -83,6 +83,10 @@ class Connection(HttpToolsProtocol):
         self._punctual()
         self._hears()
         self._stop()
+        # An exchange knows its connection: no circle is left.
+        self._answering = self._reading = None
+        if self.cycle is not None and self.cycle.response_complete:
+            self.cycle = None  # type: ignore[assignment] # as before the first request
 
     def _stop(self) -> None:
         """Whoever answers now is stopped, at once, wherever it waits."""

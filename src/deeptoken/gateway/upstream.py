@@ -100,7 +100,9 @@ class Answer:
             self._response.finish(END_S)
         else:
             self._response.close()
-        self.on_close()
+        # Who is told knows this answer: no circle is left.
+        told, self.on_close = self.on_close, _nothing
+        told()
 
     async def relay(self, pass_on: Callable[[list[Piece]], bool]) -> bool:
         """Give the pieces to `pass_on` as they come. True: it wants a pause; False: the answer ended rightly.
