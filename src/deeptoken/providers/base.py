@@ -72,6 +72,10 @@ class Piece(msgspec.Struct):
     told: msgspec.Raw | None = None
     failure: Failure | None = None
     """The stream said that it failed: an error event. Nothing follows it."""
+    native: bytes = b""
+    """The same in the caller's own dialect: one event's data."""
+    native_name: str = ""
+    """That event's name."""
 
 
 class Reply(msgspec.Struct):
@@ -82,6 +86,8 @@ class Reply(msgspec.Struct):
     usage: Usage | None = None
     told: msgspec.Raw | None = None
     upstream_id: str | None = None
+    native: msgspec.Raw | None = None
+    """The same in the caller's own dialect."""
 
 
 class Malformed(Exception):

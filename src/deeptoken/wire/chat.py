@@ -107,6 +107,8 @@ class Chat(msgspec.Struct):
     """Bytes of the body."""
     ours: dict[str, msgspec.Raw] = {}
     """The fields that are for the gateway, as they came."""
+    native: "Native | None" = None
+    """What came, where it came in another dialect."""
 
     @property
     def stream(self) -> bool:
@@ -116,6 +118,7 @@ class Chat(msgspec.Struct):
 DECODE = msgspec.json.Decoder().decode
 FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(OURS)
+TOO_DEEP = "The body's JSON is nested too deeply."
 TOOL_CHOICES = ("none", "auto", "required")
 MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 INVALID = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
@@ -127,16 +130,13 @@ def read(body: bytes) -> Chat:
     Raises:
         BadRequest: not JSON, or not a chat; `param` names the field.
     """
-    whole, fields = _decode(body)
+    whole, fields = decoded(body)
     try:
         request = msgspec.convert(whole, ChatRequest)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     _check(request)
-    messages = fields["messages"]
-    if _keys_written(bytes(messages)) != _keys(whole["messages"]):
-        # A field stands twice somewhere inside. Both readers of a message must see the same one.
-        messages = msgspec.Raw(msgspec.json.encode(whole["messages"]))
+    messages = once(fields["messages"], whole["messages"])
     passing = {name: raw for name, raw in fields.items() if name not in OURS and whole[name] is not None}
     passing["messages"] = messages
     del passing["model"]
@@ -145,28 +145,49 @@ def read(body: bytes) -> Chat:
     return Chat(request=request, fields=passing, extra=extra, size=len(body), ours=ours)
 
 
-def _decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+def decoded(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+    """A body's fields, read and as they came; of one that stands twice the last.
+
+    Raises:
+        BadRequest: it is no JSON object.
+    """
     try:
         whole = DECODE(body)
         if not isinstance(whole, dict):
             raise BadRequest("The body must be a JSON object.")
         return whole, FIELDS(body)
     except RecursionError:
-        raise BadRequest("The body's JSON is nested too deeply.") from None
+        raise BadRequest(TOO_DEEP) from None
     except UnicodeDecodeError:
         raise BadRequest("The body is not valid UTF-8.") from None
     except msgspec.DecodeError as error:
         raise BadRequest(f"The body is not valid JSON: {error}. Send one JSON object.") from None
 
 
-def _invalid(error: str) -> BadRequest:
+def once(raw: msgspec.Raw, value: Any) -> msgspec.Raw:
+    """`raw`, which was read as `value`; written anew if a field stands twice somewhere inside.
+
+    Whoever reads it after us must see the same one.
+
+    Raises:
+        BadRequest: it is nested too deeply.
+    """
+    try:
+        if _keys_written(bytes(raw)) == _keys(value):
+            return raw
+        return msgspec.Raw(msgspec.json.encode(value))
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
+
+
+def invalid(error: str) -> BadRequest:
     """msgspec's words with the path of the field as OpenAI writes it: ``messages[0].role``."""
     if missing := MISSING.fullmatch(error):
         path = _path(f"{missing['path'] or ''}.{missing['field']}")
         return BadRequest(f"{path} is required.", param=path)
-    if invalid := INVALID.fullmatch(error):
-        path = _path(invalid["path"])
-        return BadRequest(f"{path}: {invalid['what']}.", param=path or None)
+    if wrong := INVALID.fullmatch(error):
+        path = _path(wrong["path"])
+        return BadRequest(f"{path}: {wrong['what']}.", param=path or None)
     return BadRequest(f"{error}.")
 
 
@@ -180,12 +201,12 @@ def _check(request: ChatRequest) -> None:
         _check_message(message, f"messages[{at}]")
     choice = request.tool_choice
     if isinstance(choice, str) and choice not in TOOL_CHOICES:
-        raise _wrong("tool_choice", "expected none, auto, required or an object")
+        raise wrong("tool_choice", "expected none, auto, required or an object")
     if isinstance(choice, dict) and not isinstance(choice.get("type"), str):
-        raise _wrong("tool_choice.type", "expected a string")
+        raise wrong("tool_choice.type", "expected a string")
     for at, tool in enumerate(request.tools or ()):
         if tool.type == "function" and tool.function is None:
-            raise _wrong(f"tools[{at}].function", "a function tool must have a function")
+            raise wrong(f"tools[{at}].function", "a function tool must have a function")
     if request.response_format is not None:
         _check_format(request.response_format)
 
@@ -196,9 +217,9 @@ def _check_message(message: Message, path: str) -> None:
         for index, part in enumerate(content):
             _check_part(part, f"{path}.content[{index}]")
     elif content is None and message.role != "assistant":
-        raise _wrong(f"{path}.content", f"a {message.role} message must have content")
+        raise wrong(f"{path}.content", f"a {message.role} message must have content")
     if message.role == "tool" and message.tool_call_id is None:
-        raise _wrong(f"{path}.tool_call_id", "a tool message must say which call it answers")
+        raise wrong(f"{path}.tool_call_id", "a tool message must say which call it answers")
 
 
 def _check_part(part: dict[str, Any], path: str) -> None:
@@ -206,33 +227,33 @@ def _check_part(part: dict[str, Any], path: str) -> None:
         case {"type": "text", "text": str()} | {"type": "refusal", "refusal": str()}:
             return
         case {"type": "text" | "refusal" as kind}:
-            raise _wrong(f"{path}.{kind}", "expected a string")
+            raise wrong(f"{path}.{kind}", "expected a string")
         case {"type": "image_url", "image_url": {"url": str()}} | {
             "type": "input_audio",
             "input_audio": {"data": str()},
         }:
             return
         case {"type": "image_url"}:
-            raise _wrong(f"{path}.image_url.url", "expected a string")
+            raise wrong(f"{path}.image_url.url", "expected a string")
         case {"type": "input_audio"}:
-            raise _wrong(f"{path}.input_audio.data", "expected a string")
+            raise wrong(f"{path}.input_audio.data", "expected a string")
         case {"type": "file", "file": dict()}:
             return
         case {"type": "file"}:
-            raise _wrong(f"{path}.file", "expected an object")
+            raise wrong(f"{path}.file", "expected an object")
         case {"type": str()}:
             return
-    raise _wrong(f"{path}.type", "expected a string")
+    raise wrong(f"{path}.type", "expected a string")
 
 
 def _check_format(form: dict[str, Any]) -> None:
     if not isinstance(form.get("type"), str):
-        raise _wrong("response_format.type", "expected text, json_object or json_schema")
+        raise wrong("response_format.type", "expected text, json_object or json_schema")
     if form["type"] == "json_schema" and not isinstance(form.get("json_schema"), dict):
-        raise _wrong("response_format.json_schema", "expected an object")
+        raise wrong("response_format.json_schema", "expected an object")
 
 
-def _wrong(path: str, what: str) -> BadRequest:
+def wrong(path: str, what: str) -> BadRequest:
     return BadRequest(f"{path}: {what}.", param=path)
 
 
@@ -255,3 +276,12 @@ def _keys_written(raw: bytes) -> int:
         if first == b":" or (first in (b" ", b"\t", b"\r", b"\n") and piece.lstrip(b" \t\r\n")[:1] == b":"):
             written += 1
     return written
+
+
+class Native(msgspec.Struct, frozen=True):
+    """A call in the caller's own dialect, for a provider that speaks it: its bytes pass through."""
+
+    dialect: str
+    fields: dict[str, msgspec.Raw]
+    """The caller's own top-level fields as they came."""
+    headers: tuple[tuple[str, str], ...] = ()
