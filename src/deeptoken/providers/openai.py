@@ -23,6 +23,7 @@ from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS, NULL, Broken, encode
 from deeptoken.wire.completion import read_usage
 from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.responses_reasoning import without_thoughts
 from deeptoken.wire.sse import Event, EventTooLarge, Reader
 from deeptoken.wire.usage import Usage
 
@@ -67,6 +68,12 @@ class Host(msgspec.Struct, frozen=True):
     """Its `service_tier` may have values of its own. Clients that know OpenAI's choke on them."""
     azure: bool = False
     """Keys go into `api-key`, deployments into the path."""
+    responses: bool = False
+    """It has OpenAI's Responses, at `/responses`."""
+    completions: str = ""
+    """Which of its models its `/completions` serves: a pattern; empty where it has none."""
+    reasoning_back: bool = False
+    """It takes what an assistant thought back. Others refuse messages with fields that they do not know."""
 
 
 class OpenAI:
@@ -89,6 +96,8 @@ class OpenAI:
             fields["stream"] = TRUE
             if host.stream_options:
                 fields["stream_options"] = _with_usage(options)
+        if chat.native is not None and not host.reasoning_back:
+            fields["messages"] = without_thoughts(fields["messages"])
         self._limit(fields, at, limit)
         for theirs, ours in host.renamed.items():
             if theirs in fields:

@@ -116,6 +116,7 @@ class Relay:
     def event(self, name: str, data: bytes) -> bytes:
         """The event to be sent for one of the provider's; nothing for its last one."""
         told = read_told(data)
+        told.type = told.type or name
         if told.type in LAST:
             self._last, self._last_data = told, data
             return b""
@@ -129,7 +130,7 @@ class Relay:
             self._texts[at] = []
         elif at in self._texts and isinstance(told.delta, str):
             self._texts[at].append(told.delta)
-        return _framed(name or told.type, data)
+        return _framed(told.type, data)
 
     def end(self, end: End) -> bytes:
         if self._last is None:
