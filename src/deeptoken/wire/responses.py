@@ -115,23 +115,10 @@ def read(body: bytes) -> Chat:
         BadRequest: not JSON, not a request of this dialect, or one that needs what is not here; `param` is
             this dialect's own name of the field: ``input[0].content``.
     """
-    whole, fields = chat.decoded(body)
-    translated = _translated(whole, strict=False)
-    for name, raw in fields.items():
-        if name not in TRANSLATED and whole[name] is not None:
-            translated[name] = raw
     try:
-        made = chat.read(encode(translated))
-    except BadRequest as error:
-        rename(error)
-        raise
-    passing = {name: raw for name, raw in fields.items() if name not in chat.OURS and whole[name] is not None}
-    for name in ("input", "tools"):
-        if isinstance(whole.get(name), list):
-            passing[name] = chat.once(fields[name], whole[name])
-    made.native = Native(DIALECT, passing)
-    made.size = len(body)
-    return made
+        return _read(body)
+    except RecursionError:
+        raise BadRequest(chat.TOO_DEEP) from None
 
 
 def refuse_beyond(made: Chat) -> None:
@@ -158,6 +145,26 @@ def rename(error: DeeptokenError) -> None:
         rest = "" if field in WITHOUT_PARTS else told.removeprefix(field)
         error.param = ELSEWHERE[field] + rest
         error.message = error.message.replace(told, error.param)
+
+
+def _read(body: bytes) -> Chat:
+    whole, fields = chat.decoded(body)
+    translated = _translated(whole, strict=False)
+    for name, raw in fields.items():
+        if name not in TRANSLATED and whole[name] is not None:
+            translated[name] = raw
+    try:
+        made = chat.read(encode(translated))
+    except BadRequest as error:
+        rename(error)
+        raise
+    passing = {name: raw for name, raw in fields.items() if name not in chat.OURS and whole[name] is not None}
+    for name in ("input", "tools"):
+        if isinstance(whole.get(name), list):
+            passing[name] = chat.once(fields[name], whole[name])
+    made.native = Native(DIALECT, passing)
+    made.size = len(body)
+    return made
 
 
 def _is_beyond(message: chat.Message) -> bool:

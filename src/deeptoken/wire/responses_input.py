@@ -7,9 +7,9 @@
     item_reference        refused: nothing is stored
 
 An assistant's items up to the next item of somebody else are one turn, whose text is one text: a chat has
-the same. Only two messages with nothing between them are two turns. What is left of a turn that was
-thought and never said is dropped. What only a host of this dialect understands becomes a part of type
-`BEYOND`: read for the meter, refused where it would have to be translated.
+the same. Only two messages with nothing between them, and no call before, are two turns. What was thought
+and led to nothing is dropped. What only a host of this dialect understands becomes a part of type `BEYOND`:
+read for the meter, refused where it would have to be translated.
 
 Source: developers.openai.com/api/reference/resources/responses/methods/create and openai-python's types,
 read 2026-11-25.
@@ -73,7 +73,7 @@ class _Conversation:
         just_said, self._just_said = self._just_said, False
         match _kind(item):
             case "message" if item.get("role") == "assistant":
-                if just_said:
+                if just_said and "tool_calls" not in self._open():
                     self.close()
                 self._assistant(item, path)
                 self._just_said = True

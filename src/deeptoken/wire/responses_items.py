@@ -108,9 +108,9 @@ class Output:
             self._open = None
 
     def _call(self, delta: Call, index: int) -> Iterator[Object]:
-        yield from self._end()
         call = self._calls.get(index)
         if call is None:
+            yield from self._end()
             call = self._calls[index] = _Called(delta.id or f"call_{self._key}_{index}")
         function = delta.function or Function()
         call.name = call.name or function.name or ""
@@ -304,7 +304,7 @@ class _Called(_Item):
             yield self.event("function_call_arguments.delta", delta=arguments)
 
     def end(self, *, whole: bool) -> Iterator[Object]:
-        if whole and not self.arguments:
+        if not self.arguments:
             self.arguments.append(NO_ARGUMENTS)
             yield from self.told(NO_ARGUMENTS)
         yield self.event("function_call_arguments.done", arguments="".join(self.arguments))
