@@ -37,7 +37,7 @@ class Create(msgspec.Struct, frozen=True):
     """What the gateway understands of a request; the rest passes by."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=chat.MODEL_ID_MAX)]
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: str | list[str | int | list[int]]
     suffix: str | None = None
     echo: bool | None = None
     best_of: Count | None = None
@@ -113,16 +113,15 @@ def _asked(whole: Object) -> Create:
 
 def _texts(prompt: str | list[Any]) -> list[str]:
     """The prompts as texts. Tokens are told as numbers: read for the meter, each counts as one at least."""
-    match prompt:
-        case str():
-            return [prompt]
-        case []:
-            raise wrong("prompt", "there is nothing to complete in it")
-        case [str(), *_]:
-            return prompt
-        case [int(), *_]:
-            return [encode(prompt).decode()]
-    return [encode(tokens).decode() for tokens in prompt]
+    if isinstance(prompt, str):
+        return [prompt]
+    if not prompt:
+        raise wrong("prompt", "there is nothing to complete in it")
+    if len({type(one) for one in prompt}) > 1:
+        raise wrong("prompt", "expected texts, or tokens, or lists of tokens: not some of each")
+    if isinstance(prompt[0], int):
+        return [encode(prompt).decode()]
+    return [one if isinstance(one, str) else encode(one).decode() for one in prompt]
 
 
 class Logprobs(msgspec.Struct, gc=False):
