@@ -7,14 +7,16 @@
     item_reference        refused: nothing is stored
 
 An assistant's items up to the next item of somebody else are one turn, whose text is one text: a chat has
-the same. Only two messages with nothing between them, and no call before, are two turns. What was thought
-and led to nothing is dropped. What only a host of this dialect understands becomes a part of type `BEYOND`:
+the same. So are those of one response of ours, by their ids, where just outputs of its calls stand between.
+Two messages with nothing between them, and no call before, are two turns. What was thought and led to
+nothing is dropped. What only a host of this dialect understands becomes a part of type `BEYOND`:
 read for the meter, refused where it would have to be translated.
 
 Source: developers.openai.com/api/reference/resources/responses/methods/create and openai-python's types,
 read 2026-11-25.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -24,6 +26,10 @@ from deeptoken.wire.chat import wrong
 
 BEYOND = "beyond_chat"
 """The type of a part that no chat has. Its `text` is the item as JSON."""
+OURS = re.compile(r"(?:rs|msg|fc|ig)_(.+)_\d+")
+"""The ids that items of a response of ours have."""
+ANSWERS = {"content", "refusal", "tool_calls", "images"}
+"""What makes a turn more than a thought."""
 ROLES = ("user", "assistant", "system", "developer")
 STORED = frozenset({"file_id", "container", "container_id", "vector_store_ids"})
 """Fields that name what is stored upstream: the operator's, not the caller's."""
@@ -57,12 +63,16 @@ def messages(given: str | list[Object], *, strict: bool) -> list[Object]:
 class _Conversation:
     """Messages as they are gathered."""
 
-    __slots__ = ("_just_said", "_said", "_strict", "_turn", "_unread")
+    __slots__ = ("_just_said", "_key", "_last", "_said", "_strict", "_turn", "_unread")
 
     def __init__(self, *, strict: bool) -> None:
         self._said: list[Object] = []
         self._turn: Object | None = None
         """The assistant's turn that is being gathered."""
+        self._last: Object | None = None
+        """The assistant's last turn, while nothing but outputs of its calls stands after it."""
+        self._key: str | None = None
+        """Which response of ours that turn was."""
         self._just_said = False
         """The last item was an assistant's message."""
         self._unread: list[Object] = []
@@ -73,7 +83,7 @@ class _Conversation:
         just_said, self._just_said = self._just_said, False
         match _kind(item):
             case "message" if item.get("role") == "assistant":
-                if just_said and "tool_calls" not in self._open():
+                if just_said and "tool_calls" not in self._open(item):
                     self.close()
                 self._assistant(item, path)
                 self._just_said = True
@@ -90,48 +100,61 @@ class _Conversation:
             case "item_reference":
                 raise wrong(f"{path}.id", "nothing is stored here: send the item itself")
             case str():
-                self.close()
-                self._said.append({"role": "user", "content": [self._beyond(item, path)]})
+                self._say({"role": "user", "content": [self._beyond(item, path)]})
             case _:
                 raise wrong(f"{path}.type", "expected a string")
 
     def close(self) -> list[Object]:
         """End the assistant's turn, if there is one."""
         turn, self._turn = self._turn, None
-        if turn is not None and turn.keys() & {"content", "refusal", "tool_calls", "images"}:
+        if turn is not None and turn is not self._last and turn.keys() & ANSWERS:
             turn.setdefault("content", None)
             self._said.append(turn)
+            self._last = turn
         if self._unread:
             self._said.append({"role": "user", "content": self._unread})
-            self._unread = []
+            self._unread, self._last = [], None
         return self._said
 
-    def _open(self) -> Object:
+    def _open(self, item: Object) -> Object:
+        """The turn that this item of the assistant belongs to."""
+        key = _key(item)
+        turn = self._turn
+        if turn is not None and "tool_calls" not in turn and key != self._key and key and self._key:
+            self.close()
         if self._turn is None:
-            self._turn = {"role": "assistant"}
+            # Some clients send each output right behind its call, though the calls were made together.
+            resumed = self._last if key is not None and key == self._key else None
+            self._turn, self._key = resumed or {"role": "assistant"}, key
         return self._turn
+
+    def _say(self, message: Object) -> None:
+        """Somebody else's message."""
+        self.close()
+        self._said.append(message)
+        if message["role"] != "tool":
+            self._last = None
 
     def _message(self, item: Object, path: str) -> None:
         if item.get("role") not in ROLES:
             raise wrong(f"{path}.role", f"expected one of {', '.join(ROLES)}")
-        self.close()
-        self._said.append({"role": item["role"], "content": self._content(item.get("content"), path)})
+        self._say({"role": item["role"], "content": self._content(item.get("content"), path)})
 
     def _assistant(self, item: Object, path: str) -> None:
-        content, turn = item.get("content"), self._open()
+        content, turn = item.get("content"), self._open(item)
         for at, part in enumerate(_parts(content, f"{path}.content")):
             match part:
                 case {"type": "refusal", "refusal": str(text)}:
-                    turn["refusal"] = turn.get("refusal", "") + text
+                    turn["refusal"] = (turn.get("refusal") or "") + text
                 case {"type": "output_text" | "input_text" | "text", "text": str(text)}:
-                    turn["content"] = turn.get("content", "") + text
+                    turn["content"] = (turn.get("content") or "") + text
                 case {"type": "output_text" | "input_text" | "text" | "refusal" as kind}:
                     raise wrong(f"{path}.content[{at}].{kind.rpartition('_')[2]}", "expected a string")
                 case _:
                     self._unread.append(self._beyond(part, f"{path}.content[{at}]"))
 
     def _reasoning(self, item: Object, path: str) -> None:
-        turn = self._open()
+        turn = self._open(item)
         text, details = reasoning.told(item, path)
         if text:
             turn["reasoning_content"] = turn.get("reasoning_content", "") + text
@@ -144,18 +167,17 @@ class _Conversation:
                 raise wrong(f"{path}.{name}", "expected a string")
         function = {"name": item["name"], "arguments": item["arguments"]}
         call = {"id": item["call_id"], "type": "function", "function": function}
-        self._open().setdefault("tool_calls", []).append(call)
+        self._open(item).setdefault("tool_calls", []).append(call)
 
     def _image(self, item: Object) -> None:
         url = f"data:image/{item.get('output_format') or 'png'};base64,{item['result']}"
-        self._open().setdefault("images", []).append({"type": "image_url", "image_url": {"url": url}})
+        self._open(item).setdefault("images", []).append({"type": "image_url", "image_url": {"url": url}})
 
     def _output(self, item: Object, path: str) -> None:
         if not isinstance(item.get("call_id"), str):
             raise wrong(f"{path}.call_id", "expected a string")
         content = self._content(item.get("output"), path, name="output")
-        self.close()
-        self._said.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
+        self._say({"role": "tool", "tool_call_id": item["call_id"], "content": content})
 
     def _content(self, content: object, path: str, name: str = "content") -> str | list[Object]:
         if isinstance(content, str):
@@ -204,6 +226,13 @@ class _Conversation:
         if self._strict:
             raise wrong(f"{path}.type", f"{kind} is not understood by the providers of this model")
         return {"type": BEYOND, "text": encode(item).decode()}
+
+
+def _key(item: Object) -> str | None:
+    """Which response of ours it is an item of, by its id."""
+    id = item.get("id")
+    found = OURS.fullmatch(id) if isinstance(id, str) else None
+    return found[1] if found else None
 
 
 def _kind(item: Object) -> object:
