@@ -26,7 +26,7 @@ UNTYPED = {
 }
 """Fields that OpenAI tells and its SDK's types leave out, and ours."""
 
-USAGE = Usage(prompt=7, cached=3, completion=4, reasoning=2)
+USAGE = Usage(prompt=4, cached=3, cache_write=1, cache_write_1h=2, completion=4, reasoning=2)
 WHOLE = End(usage=USAGE, completed_at=1_790_000_009)
 
 

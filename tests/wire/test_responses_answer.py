@@ -50,7 +50,7 @@ def test_a_text_is_a_message() -> None:
     )
     assert answer["usage"] == {
         "input_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 3},
         "output_tokens": 6,
         "output_tokens_details": {"reasoning_tokens": 2},
         "total_tokens": 16,

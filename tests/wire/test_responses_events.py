@@ -124,6 +124,33 @@ def test_calls_whose_arguments_come_mixed_are_each_whole() -> None:
     ]
 
 
+def test_arguments_that_go_on_end_no_message_and_other_choices_are_not_told() -> None:
+    stream = streamed(
+        [
+            STARTED,
+            call(0, "{", id="c1", name="add"),
+            chunk({"content": "a"}),
+            call(0, "}"),
+            chunk({"content": "other"}, index=1),
+            chunk({"content": "b"}),
+            chunk({}, "tool_calls"),
+        ]
+    )
+
+    called, message = last(stream)["output"]
+    assert (called["arguments"], message["content"][0]["text"]) == ("{}", "ab")
+
+
+def test_details_of_a_thought_that_come_in_pieces_come_back_as_one() -> None:
+    text = {"type": "reasoning.text", "text": "Hm.", "index": 0}
+    pieces = [text, {**text, "text": " So."}, {"type": "reasoning.text", "signature": "Eq", "index": 0}]
+
+    stream = streamed([*(chunk({"reasoning_details": [one]}) for one in pieces), chunk({"content": "a"})])
+
+    [told] = messages(last(stream)["output"])
+    assert told["reasoning_details"] == [{**text, "text": "Hm. So.", "signature": "Eq"}]
+
+
 def test_a_call_whose_name_comes_late_begins_when_it_is_known() -> None:
     stream = streamed([STARTED, call(0, "{", id="c1"), call(0, "}", name="add"), chunk({}, "tool_calls")])
 
