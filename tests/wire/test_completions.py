@@ -8,12 +8,13 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from openai.types import Completion
 
 from deeptoken.errors import BadRequest
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.completion import Assembler
-from deeptoken.wire.completions import Texts, read, refuse_beyond
+from deeptoken.wire.completions import Joined, Texts, read, refuse_beyond
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -249,6 +250,42 @@ def test_a_chunk_of_usage_alone_and_what_is_ours_go_along() -> None:
         "choices": [],
         "usage": {"total_tokens": 5},
         "deeptoken": {},
+    }
+
+
+def test_what_a_host_of_the_dialect_told_is_passed_on_with_its_own_echo() -> None:
+    texts = Texts(asked(echo=True))
+    native = b'{"object":"text_completion","choices":[]}'
+
+    assert texts.chunk(b"", native) == native
+    assert json.loads(texts.chunk(chunk({}, "length")))["choices"][0]["text"] == ""
+    assert _plain(texts.whole({}, Raw(native))) == {"object": "text_completion", "choices": []}
+
+
+def test_a_host_s_own_chunks_are_put_together() -> None:
+    joined = Joined()
+    lists = {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": None, "text_offset": [0]}
+    for text, index, finish, logprobs in (
+        ("a", 0, None, lists),
+        ("b", 1, "stop", None),
+        ("c", 0, None, {**lists, "text_offset": [1]}),
+        ("", 0, None, None),
+    ):
+        choice = {"text": text, "index": index, "finish_reason": finish, "logprobs": logprobs}
+        joined.add(json.dumps({"id": "x1", "object": "text_completion", "choices": [choice]}).encode())
+
+    answer = _plain(joined.whole("length"))
+
+    assert (answer["id"], answer["object"]) == ("x1", "text_completion")
+    assert [(one["text"], one["finish_reason"]) for one in answer["choices"]] == [
+        ("ac", "length"),
+        ("b", "stop"),
+    ]
+    assert answer["choices"][0]["logprobs"] == {
+        "tokens": ["a", "a"],
+        "token_logprobs": [-1, -1],
+        "top_logprobs": None,
+        "text_offset": [0, 1],
     }
 
 

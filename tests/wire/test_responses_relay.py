@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from responses_scene import USAGE, WHOLE, about, events_of
 
 from deeptoken.errors import UpstreamError
-from deeptoken.wire.responses_answer import End
+from deeptoken.wire.responses_answer import End, passed
 from deeptoken.wire.responses_events import Relay
 
 
@@ -64,6 +65,16 @@ def test_our_words_are_added_to_a_provider_s_usage_where_they_were_asked_for() -
 
     assert event["response"] == {**ENDED, "usage": {"input_tokens": 1, "cost": 0.5}}
     assert event["sequence_number"] == len(BEGINNING)
+
+
+def test_a_whole_answer_of_a_provider_is_passed_on_with_our_words_where_they_were_asked_for() -> None:
+    native = Raw(json.dumps(ENDED).encode())
+
+    plain, more = passed(native), passed(native, {"cost": 0.5})
+
+    assert {name: json.loads(bytes(raw)) for name, raw in plain.items()} == ENDED
+    assert more["usage"] == {"input_tokens": 1, "cost": 0.5}
+    assert passed(Raw(b'{"usage":null}'), {"cost": 0.5})["usage"] == {"cost": 0.5}
 
 
 def test_a_provider_s_stream_that_the_money_ended_is_ended_here() -> None:

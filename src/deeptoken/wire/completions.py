@@ -145,7 +145,10 @@ _choices = msgspec.json.Decoder(list[Choice])
 
 
 class Texts:
-    """The answers to one request, whole or chunk by chunk."""
+    """The answers to one request, whole or chunk by chunk.
+
+    `native` is what a host of the dialect told: it is passed on, and has its prompt in it if that was asked.
+    """
 
     def __init__(self, made: Chat) -> None:
         fields = made.native.fields if made.native is not None else {}
@@ -154,8 +157,10 @@ class Texts:
         self._told: dict[int, int] = {}
         """How many characters of each choice were told."""
 
-    def whole(self, fields: Object) -> Object:
+    def whole(self, fields: Object, native: msgspec.Raw | None = None) -> Object:
         """A ``chat.completion``, or a chunk of one, as a ``text_completion``; fields beside go along."""
+        if native is not None:
+            return FIELDS.decode(native)
         raw = FIELDS.decode(encode(fields))
         choices = [self._choice(choice) for choice in _choices.decode(raw.get("choices", b"[]"))]
         made: Object = {**raw, "object": "text_completion", "choices": choices}
@@ -163,8 +168,11 @@ class Texts:
             made["id"] = _id(decode(raw["id"]))
         return made
 
-    def chunk(self, data: bytes) -> bytes:
+    def chunk(self, data: bytes, native: bytes = b"") -> bytes:
         """A chunk's JSON as this dialect has it; nothing where it tells nothing."""
+        if native:
+            self._prompt = ""
+            return native
         made = self.whole(FIELDS.decode(data))
         choices = made["choices"]
         if choices and not any(one["text"] or one["finish_reason"] or one["logprobs"] for one in choices):
@@ -187,6 +195,48 @@ class Texts:
             "logprobs": _logprobs(told, before) if told is not None else None,
             "finish_reason": reason if reason is None or reason in TEXT_REASONS else "stop",
         }
+
+
+class Joined:
+    """Puts a host's own chunks together, as if they had not been streamed."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, msgspec.Raw] = {}
+        self._choices: dict[int, Object] = {}
+        self._texts: dict[int, list[str]] = {}
+
+    def add(self, native: bytes) -> None:
+        """One chunk, as the adapter delivers it."""
+        self._fields.update(FIELDS.decode(native))
+        for told in decode(self._fields.pop("choices")):
+            index = told["index"]
+            choice = self._choices.setdefault(index, told)
+            self._texts.setdefault(index, []).append(told["text"])
+            if choice is not told:
+                choice["finish_reason"] = told["finish_reason"] or choice["finish_reason"]
+                choice["logprobs"] = _longer(choice["logprobs"], told["logprobs"])
+
+    def whole(self, finish: str | None = None) -> Object:
+        """The ``text_completion`` so far, without usage; `finish` is the end of what has none."""
+        choices = [
+            {
+                **choice,
+                "text": "".join(self._texts[at]),
+                "finish_reason": choice["finish_reason"] or finish,
+            }
+            for at, choice in sorted(self._choices.items())
+        ]
+        return {**self._fields, "choices": choices}
+
+
+def _longer(one: Any, more: Any) -> Any:
+    """Log probabilities with those of a later chunk behind them."""
+    match one, more:
+        case dict(), dict():
+            return {name: _longer(told, more.get(name)) for name, told in one.items()}
+        case list(), list():
+            return one + more
+    return more if one is None else one
 
 
 def _logprobs(told: list[Object], offset: int) -> Object:

@@ -93,6 +93,14 @@ def response(fields: Object, facts: Facts, end: End) -> Object:
     return ended(facts, output.items(), why, end, chunk.service_tier)
 
 
+def passed(native: msgspec.Raw, more: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+    """A Response that a provider told, with what else stands in `usage`; its values are raw JSON."""
+    fields: dict[str, Any] = msgspec.json.decode(native, type=dict[str, msgspec.Raw])
+    if more:
+        fields["usage"] = {**(msgspec.json.decode(fields.get("usage", b"null")) or {}), **more}
+    return fields
+
+
 def incomplete(finish: str | None, dry: str | None) -> str | None:
     """Why an answer is not complete, or None."""
     return INCOMPLETE.get(finish or "", INCOMPLETE["length"] if dry is not None else None)

@@ -144,10 +144,7 @@ class Relay:
     def final(self, end: End) -> dict[str, Any]:
         """The whole Response, for a caller who wants no stream; its values may be raw JSON."""
         if self._last is not None:
-            made: dict[str, Any] = decode(self._last.response, type=dict[str, msgspec.Raw])
-            if end.more:
-                made["usage"] = {**decode(made.get("usage", b"{}")), **end.more}
-            return made
+            return answer.passed(self._last.response, end.more)
         why = answer.incomplete(None, end.dry or "")
         return {**answer.ended(self._facts, [], why, end), **self._as_begun(), "output": self._output()}
 
