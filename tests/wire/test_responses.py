@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from responses_scene import asked, messages
 
+from deeptoken.catalog.tokens import bound
 from deeptoken.wire.responses import read
 
 CALL = {"type": "function_call", "call_id": "c1", "name": "add", "arguments": '{"a":1}', "id": "fc_1"}
@@ -171,6 +172,20 @@ def test_tools_have_the_chat_s_shape() -> None:
 @pytest.mark.parametrize("choice", ["none", "auto", "required"])
 def test_a_choice_of_tools_goes_on(choice: str) -> None:
     assert fields(tools=[TOOL], tool_choice=choice)["tool_choice"] == choice
+
+
+def test_choices_without_tools_do_not_go_on() -> None:
+    assert fields(tool_choice="auto", parallel_tool_calls=True) == {}
+
+
+def test_the_data_of_an_item_that_a_chat_does_not_have_is_counted_as_a_picture() -> None:
+    url = "data:image/png;base64," + "A" * 400_000
+    shot = {"type": "computer_screenshot", "image_url": url}
+
+    chat = asked([{"type": "computer_call_output", "call_id": "c", "output": shot}])
+
+    assert chat.size > 400_000
+    assert bound(chat) < 4_000
 
 
 def test_allowed_tools_are_the_only_ones_that_go_on() -> None:

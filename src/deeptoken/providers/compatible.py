@@ -52,6 +52,7 @@ HOSTS = (
         own_tiers=False,
         responses=True,
         completions=INSTRUCT,
+        hints=True,
     ),
     Host(
         "azure",
@@ -63,6 +64,7 @@ HOSTS = (
         azure=True,
         responses=True,
         completions=INSTRUCT,
+        hints=True,
     ),
     Host("groq", "Groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", BOTH),
     Host("together", "Together AI", "https://api.together.xyz/v1", "TOGETHER_API_KEY", completions=ANY),
@@ -92,6 +94,7 @@ HOSTS = (
         responses=True,
         completions=ANY,
         reasoning_back=True,
+        hints=True,
     ),
     Host("perplexity", "Perplexity", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", stream_options=False),
     Host(

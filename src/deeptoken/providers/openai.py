@@ -18,12 +18,12 @@ from msgspec import Raw
 from deeptoken.catalog.model import Candidate
 from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
+from deeptoken.providers.translated import fit
 from deeptoken.wire import mend
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS, NULL, Broken, encode
 from deeptoken.wire.completion import read_usage
 from deeptoken.wire.http import HttpRequest
-from deeptoken.wire.responses_reasoning import without_thoughts
 from deeptoken.wire.sse import Event, EventTooLarge, Reader
 from deeptoken.wire.usage import Usage
 
@@ -74,6 +74,8 @@ class Host(msgspec.Struct, frozen=True):
     """Which of its models its `/completions` serves: a pattern; empty where it has none."""
     reasoning_back: bool = False
     """It takes what an assistant thought back. Others refuse messages with fields that they do not know."""
+    hints: bool = False
+    """It knows what OpenAI's newer fields hint at, and the role `developer`."""
 
 
 class OpenAI:
@@ -89,6 +91,8 @@ class OpenAI:
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
         host = self.host
         fields = dict(chat.fields)
+        if chat.native is not None:
+            fit(fields, reasoning=host.reasoning_back, hints=host.hints)
         fields["model"] = Raw(encode(at.upstream_model))
         fields.pop("stream", None)
         options = fields.pop("stream_options", None)
@@ -96,8 +100,6 @@ class OpenAI:
             fields["stream"] = TRUE
             if host.stream_options:
                 fields["stream_options"] = _with_usage(options)
-        if chat.native is not None and not host.reasoning_back:
-            fields["messages"] = without_thoughts(fields["messages"])
         self._limit(fields, at, limit)
         for theirs, ours in host.renamed.items():
             if theirs in fields:

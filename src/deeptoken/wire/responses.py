@@ -103,7 +103,7 @@ class Create(msgspec.Struct, frozen=True):
     moderation: Any = None
 
 
-SAME = frozenset(("model", "stream", "stream_options", "parallel_tool_calls", "temperature", "top_p"))
+SAME = frozenset(("model", "stream", "stream_options", "temperature", "top_p"))
 TRANSLATED = frozenset(Create.__struct_fields__) - SAME
 """Fields that do not go on under their own name; every other does."""
 
@@ -240,30 +240,38 @@ def _text(made: Object, text: Text) -> None:
 
 def _tools(made: Object, asked: Create, *, strict: bool) -> None:
     tools = [_tool(tool, f"tools[{at}]", strict=strict) for at, tool in enumerate(asked.tools or ())]
-    choice = asked.tool_choice
+    tools, choice = _chosen(tools, asked.tool_choice, strict=strict)
+    if not tools:
+        # This dialect allows a choice without tools; a chat does not.
+        return
+    made["tools"] = tools
+    if choice is not None:
+        made["tool_choice"] = choice
+    if asked.parallel_tool_calls is not None:
+        made["parallel_tool_calls"] = asked.parallel_tool_calls
+
+
+def _chosen(
+    tools: list[Object], choice: str | Object | None, *, strict: bool
+) -> tuple[list[Object], str | Object | None]:
+    """The tools among which is chosen, and the choice as a chat has it."""
     match choice:
         case None | "none" | "auto" | "required":
-            pass
+            return tools, choice
         case {"type": "function", "name": str(name)}:
-            choice = {"type": "function", "function": {"name": name}}
+            return tools, {"type": "function", "function": {"name": name}}
         case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
             names = [tool.get("name") for tool in allowed if isinstance(tool, dict)]
-            tools = [tool for tool in tools if tool.get("function", tool).get("name") in names]
-            choice = mode
+            return [tool for tool in tools if tool.get("function", tool).get("name") in names], mode
         case {"type": "function"}:
             raise wrong("tool_choice.name", "expected the name of a function")
         case {"type": "allowed_tools"}:
             raise wrong("tool_choice.tools", "allowed_tools has a mode, auto or required, and tools")
         case {"type": str(kind)} if kind in CALLERS_TOOLS and not strict:
-            pass
+            return tools, choice
         case {"type": str(kind)}:
             raise wrong("tool_choice.type", f"{kind} cannot be chosen here")
-        case _:
-            raise wrong("tool_choice", "expected none, auto, required or an object")
-    if tools:
-        made["tools"] = tools
-        if choice is not None:
-            made["tool_choice"] = choice
+    raise wrong("tool_choice", "expected none, auto, required or an object")
 
 
 def _tool(tool: Object, path: str, *, strict: bool) -> Object:

@@ -126,7 +126,8 @@ class Relay:
         if told.response and self._begun is None:
             self._begun = decode(told.response)
         elif told.item and at is not None:
-            self._items[at] = decode(told.item)
+            item = decode(told.item)
+            self._items[at] = item if isinstance(item, dict) else {}
             self._texts[at] = []
         elif at in self._texts and isinstance(told.delta, str):
             self._texts[at].append(told.delta)

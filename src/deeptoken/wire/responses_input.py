@@ -100,7 +100,7 @@ class _Conversation:
             case "item_reference":
                 raise wrong(f"{path}.id", "nothing is stored here: send the item itself")
             case str():
-                self._say({"role": "user", "content": [self._beyond(item, path)]})
+                self._say({"role": "user", "content": self._beyond(item, path)})
             case _:
                 raise wrong(f"{path}.type", "expected a string")
 
@@ -151,7 +151,7 @@ class _Conversation:
                 case {"type": "output_text" | "input_text" | "text" | "refusal" as kind}:
                     raise wrong(f"{path}.content[{at}].{kind.rpartition('_')[2]}", "expected a string")
                 case _:
-                    self._unread.append(self._beyond(part, f"{path}.content[{at}]"))
+                    self._unread += self._beyond(part, f"{path}.content[{at}]")
 
     def _reasoning(self, item: Object, path: str) -> None:
         turn = self._open(item)
@@ -183,14 +183,17 @@ class _Conversation:
         if isinstance(content, str):
             return content
         where = f"{path}.{name}"
-        match [self._part(part, f"{where}[{at}]") for at, part in enumerate(_parts(content, where))]:
+        told: list[Object] = []
+        for at, part in enumerate(_parts(content, where)):
+            told += self._part(part, f"{where}[{at}]")
+        match told:
             case [{"type": "text", "text": str(text), **others}] if not others:
                 # Not every host takes parts where a text would do.
                 return text
             case parts:
                 return parts
 
-    def _part(self, part: Object, path: str) -> Object:
+    def _part(self, part: Object, path: str) -> list[Object]:
         kind = part.get("type")
         if not isinstance(kind, str):
             raise wrong(f"{path}.type", "expected a string")
@@ -215,17 +218,19 @@ class _Conversation:
             case _:
                 return self._beyond(part, path)
         others = {name: value for name, value in part.items() if name not in PART_FIELDS[kind]}
-        return {**others, **read}
+        return [{**others, **read}]
 
-    def _beyond(self, item: Object, path: str) -> Object:
-        """An item or part that a chat does not have."""
+    def _beyond(self, item: Object, path: str) -> list[Object]:
+        """An item or part that a chat does not have: its text, and the data in it as pictures, to be counted."""
         kind = item.get("type")
         if not isinstance(kind, str):
             raise wrong(f"{path}.type", "expected a string")
-        _refuse_stored(item, path)
+        data: list[str] = []
+        told = _read(item, path, data)
         if self._strict:
             raise wrong(f"{path}.type", f"{kind} is not understood by the providers of this model")
-        return {"type": BEYOND, "text": encode(item).decode()}
+        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in data]
+        return [{"type": BEYOND, "text": encode(told).decode()}, *pictures]
 
 
 def _key(item: Object) -> str | None:
@@ -255,14 +260,21 @@ def _parts(content: object, path: str) -> list[Object]:
     return content
 
 
-def _refuse_stored(value: object, path: str) -> None:
-    """Nothing that is stored on the operator's account may be named, however deep."""
+def _read(value: Any, path: str, data: list[str]) -> Any:
+    """The same without its data URLs, which go to `data`.
+
+    Raises:
+        BadRequest: it names what is stored upstream, however deep.
+    """
     match value:
         case dict():
             for name, inner in value.items():
                 if name in STORED and inner is not None:
                     raise wrong(f"{path}.{name}", "what is stored upstream is not yours: send it here")
-                _refuse_stored(inner, f"{path}.{name}")
+            return {name: _read(inner, f"{path}.{name}", data) for name, inner in value.items()}
         case list():
-            for at, inner in enumerate(value):
-                _refuse_stored(inner, f"{path}[{at}]")
+            return [_read(inner, f"{path}[{at}]", data) for at, inner in enumerate(value)]
+        case str() if value.startswith("data:"):
+            data.append(value)
+            return ""
+    return value

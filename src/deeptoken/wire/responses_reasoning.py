@@ -16,13 +16,10 @@ from typing import Any
 import msgspec
 
 from deeptoken.wire.chat import wrong
-from deeptoken.wire.choice import OBJECTS
 
 OURS = "deeptoken-1-"
 FORMAT = "openai-responses-v1"
 """Marks details that are of this dialect; the name is OpenRouter's."""
-
-THOUGHTS = ("reasoning_content", "reasoning_details")
 
 Object = dict[str, Any]
 
@@ -70,17 +67,6 @@ def without_ours(given: msgspec.Raw) -> msgspec.Raw:
     if OURS.encode() not in bytes(given) or not bytes(given).lstrip().startswith(b"["):
         return given
     kept = [item for item in _items.decode(given) if not _is_ours(item)]
-    return msgspec.Raw(encode(kept))
-
-
-def without_thoughts(messages: msgspec.Raw) -> msgspec.Raw:
-    """A chat's messages without what their assistant thought, for a host that refuses such fields."""
-    if b'"reasoning_' not in bytes(messages):
-        return messages
-    kept = [
-        {name: raw for name, raw in message.items() if name not in THOUGHTS}
-        for message in OBJECTS.decode(messages)
-    ]
     return msgspec.Raw(encode(kept))
 
 
