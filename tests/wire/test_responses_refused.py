@@ -54,6 +54,7 @@ TOOL = {"type": "function", "name": "add", "parameters": {"type": "object"}, "st
             {"input": [{"type": "function_call_output", "call_id": "c", "output": [{"type": "input_file"}]}]},
             "input[0].output[0].file_data",
         ),
+        ({"input": [{"type": "image_generation_call", "id": "ig_1"}]}, "input[0].result"),
         ({"input": [{"type": "reasoning", "summary": "a"}]}, "input[0].summary"),
         ({"input": [{"type": "reasoning", "summary": [{}]}]}, "input[0].summary[0].text"),
         ({"input": [{"type": "reasoning", "encrypted_content": 5}]}, "input[0].encrypted_content"),

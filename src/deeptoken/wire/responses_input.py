@@ -95,8 +95,8 @@ class _Conversation:
                 self._call(item, path)
             case "function_call_output":
                 self._output(item, path)
-            case "image_generation_call" if isinstance(item.get("result"), str):
-                self._image(item)
+            case "image_generation_call":
+                self._image(item, path)
             case "item_reference":
                 raise wrong(f"{path}.id", "nothing is stored here: send the item itself")
             case str():
@@ -169,7 +169,9 @@ class _Conversation:
         call = {"id": item["call_id"], "type": "function", "function": function}
         self._open(item).setdefault("tool_calls", []).append(call)
 
-    def _image(self, item: Object) -> None:
+    def _image(self, item: Object, path: str) -> None:
+        if not isinstance(item.get("result"), str):
+            raise wrong(f"{path}.result", "a picture that is stored upstream is not yours: send it here")
         url = f"data:image/{item.get('output_format') or 'png'};base64,{item['result']}"
         self._open(item).setdefault("images", []).append({"type": "image_url", "image_url": {"url": url}})
 
@@ -221,7 +223,7 @@ class _Conversation:
         return [{**others, **read}]
 
     def _beyond(self, item: Object, path: str) -> list[Object]:
-        """An item or part that a chat does not have: its text, and the data in it as pictures, to be counted."""
+        """An item or part that a chat does not have: as text, with its data as pictures, to be counted."""
         kind = item.get("type")
         if not isinstance(kind, str):
             raise wrong(f"{path}.type", "expected a string")
