@@ -270,6 +270,7 @@ def test_a_host_s_own_chunks_are_put_together() -> None:
         ("b", 1, "stop", None),
         ("c", 0, None, {**lists, "text_offset": [1]}),
         ("", 0, None, None),
+        ("", 1, None, None),
     ):
         choice = {"text": text, "index": index, "finish_reason": finish, "logprobs": logprobs}
         joined.add(json.dumps({"id": "x1", "object": "text_completion", "choices": [choice]}).encode())
