@@ -8,6 +8,7 @@ provider of the same dialect passes them on byte for byte. A field that is null 
 """
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -130,13 +131,16 @@ def read(body: bytes) -> Chat:
     Raises:
         BadRequest: not JSON, or not a chat; `param` names the field.
     """
-    whole, fields = decoded(body)
+    whole, fields = decode(body)
     try:
         request = msgspec.convert(whole, ChatRequest)
     except msgspec.ValidationError as error:
-        raise invalid(str(error)) from None
+        raise invalid(str(error), dotted) from None
     _check(request)
-    messages = once(fields["messages"], whole["messages"])
+    messages = fields["messages"]
+    if not once(messages, whole["messages"]):
+        # A field stands twice somewhere inside. Both readers of a message must see the same one.
+        messages = msgspec.Raw(msgspec.json.encode(whole["messages"]))
     passing = {name: raw for name, raw in fields.items() if name not in OURS and whole[name] is not None}
     passing["messages"] = messages
     del passing["model"]
@@ -145,7 +149,7 @@ def read(body: bytes) -> Chat:
     return Chat(request=request, fields=passing, extra=extra, size=len(body), ours=ours)
 
 
-def decoded(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+def decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
     """A body's fields, read and as they came; of one that stands twice the last.
 
     Raises:
@@ -164,34 +168,19 @@ def decoded(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
         raise BadRequest(f"The body is not valid JSON: {error}. Send one JSON object.") from None
 
 
-def once(raw: msgspec.Raw, value: Any) -> msgspec.Raw:
-    """`raw`, which was read as `value`; written anew if a field stands twice somewhere inside.
-
-    Whoever reads it after us must see the same one.
-
-    Raises:
-        BadRequest: it is nested too deeply.
-    """
-    try:
-        if _keys_written(bytes(raw)) == _keys(value):
-            return raw
-        return msgspec.Raw(msgspec.json.encode(value))
-    except RecursionError:
-        raise BadRequest(TOO_DEEP) from None
-
-
-def invalid(error: str) -> BadRequest:
-    """msgspec's words with the path of the field as OpenAI writes it: ``messages[0].role``."""
+def invalid(error: str, written: Callable[[str], str]) -> BadRequest:
+    """msgspec's words about a body; `written` gives a path in it as the dialect writes it."""
     if missing := MISSING.fullmatch(error):
-        path = _path(f"{missing['path'] or ''}.{missing['field']}")
+        path = written(f"{missing['path'] or ''}.{missing['field']}")
         return BadRequest(f"{path} is required.", param=path)
-    if wrong := INVALID.fullmatch(error):
-        path = _path(wrong["path"])
-        return BadRequest(f"{path}: {wrong['what']}.", param=path or None)
+    if found := INVALID.fullmatch(error):
+        path = written(found["path"])
+        return BadRequest(f"{path}: {found['what']}.", param=path or None)
     return BadRequest(f"{error}.")
 
 
-def _path(path: str) -> str:
+def dotted(path: str) -> str:
+    """As OpenAI writes it: ``messages[0].role``."""
     return path.removeprefix(".")
 
 
@@ -255,6 +244,18 @@ def _check_format(form: dict[str, Any]) -> None:
 
 def wrong(path: str, what: str) -> BadRequest:
     return BadRequest(f"{path}: {what}.", param=path)
+
+
+def once(raw: bytes, value: Any) -> bool:
+    """Whether no key stands twice in `raw`, of which `value` was decoded; false where that is not sure.
+
+    Raises:
+        BadRequest: it is nested too deeply.
+    """
+    try:
+        return _keys_written(bytes(raw)) == _keys(value)
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
 
 
 def _keys(value: Any) -> int:

@@ -55,7 +55,7 @@ def read(body: bytes) -> Chat:
     Raises:
         BadRequest: not JSON, or not a request of this dialect; `param` names the field.
     """
-    whole, fields = chat.decoded(body)
+    whole, fields = chat.decode(body)
     asked = _asked(whole)
     texts = _texts(asked.prompt)
     answers = len(texts) * max(asked.n or 1, asked.best_of or 1)
@@ -108,7 +108,7 @@ def _asked(whole: Object) -> Create:
     try:
         return msgspec.convert(whole, Create)
     except msgspec.ValidationError as error:
-        raise chat.invalid(str(error)) from None
+        raise chat.invalid(str(error), chat.dotted) from None
 
 
 def _texts(prompt: str | list[Any]) -> list[str]:

@@ -148,7 +148,7 @@ def rename(error: DeeptokenError) -> None:
 
 
 def _read(body: bytes) -> Chat:
-    whole, fields = chat.decoded(body)
+    whole, fields = chat.decode(body)
     translated = _translated(whole, strict=False)
     for name, raw in fields.items():
         if name not in TRANSLATED and whole[name] is not None:
@@ -160,8 +160,10 @@ def _read(body: bytes) -> Chat:
         raise
     passing = {name: raw for name, raw in fields.items() if name not in chat.OURS and whole[name] is not None}
     for name in ("input", "tools"):
-        if isinstance(whole.get(name), list):
-            passing[name] = chat.once(fields[name], whole[name])
+        given = whole.get(name)
+        if isinstance(given, list) and not chat.once(fields[name], given):
+            # Whoever reads it after us must see the same of two fields.
+            passing[name] = msgspec.Raw(encode(given))
     made.native = Native(DIALECT, passing)
     made.size = len(body)
     return made
@@ -177,7 +179,7 @@ def _translated(whole: Object, *, strict: bool) -> Object:
     try:
         asked = msgspec.convert(whole, Create)
     except msgspec.ValidationError as error:
-        raise chat.invalid(str(error)) from None
+        raise chat.invalid(str(error), chat.dotted) from None
     _refuse(asked, whole)
     if asked.input is None:
         raise wrong("input", "expected a string or a list of items")
