@@ -68,6 +68,8 @@ def speaking(provider: Provider, chat: Chat, at: Candidate) -> Provider:
     native = chat.native
     if native is None:
         return provider
+    if native.only is not None and not isinstance(provider, anthropic.Anthropic):
+        raise native.only
     if isinstance(provider, OpenAI):
         if native.dialect == responses.DIALECT and has_responses(provider.host, at):
             return Responses(provider)
