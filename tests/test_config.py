@@ -375,11 +375,12 @@ provider = "azure"
 base_url = "https://r.openai.azure.com"
 api_version = "2024-10-21"
 auth = "bearer"
+responses = false
 """
 
     (channel,) = read(tmp_path, text).channels
 
-    assert channel.options == {"api_version": "2024-10-21", "auth": "bearer"}
+    assert channel.options == {"api_version": "2024-10-21", "auth": "bearer", "responses": False}
 
 
 def test_every_setting_stands_in_the_documentation() -> None:

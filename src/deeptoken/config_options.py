@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deeptoken.config_fields import Field, one_of, read_table, region, seconds, text
+from deeptoken.config_fields import Field, flag, one_of, read_table, region, seconds, text
 from deeptoken.config_lines import Path
 
+MAY_HAVE_RESPONSES = (
+    *("openai", "xai", "openrouter"),
+    *("groq", "huggingface", "fireworks", "dashscope", "ollama", "vllm", "lmstudio"),
+)
+"""Hosts of OpenAI's dialect that have its Responses, or may: a beta, by their version, by their address."""
 OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "azure": ("api_version", "auth"),
+    **dict.fromkeys(MAY_HAVE_RESPONSES, ("responses",)),
+    "azure": ("api_version", "auth", "responses"),
     "bedrock": ("region",),
     "sim": ("sim",),
     "vertex": ("project", "location"),
@@ -23,5 +29,6 @@ OPTION_FIELDS: Mapping[str, Field] = {
     "auth": Field(one_of(("api-key", "bearer"), "way to authenticate")),
     "sim": Field(_sim),
     "region": Field(region),
+    "responses": Field(flag),
     **dict.fromkeys(("api_version", "location", "project"), Field(text)),
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_a_channel_keeps_every_setting(place: Installation) -> None:
         "m",
     ]
     options += ["--priority", "7", "--weight", "3", "--group", "pro", "--timeout", "idle=30"]
-    options += ["--max-concurrency", "9", "--disabled"]
+    options += ["--max-concurrency", "9", "--rpm", "60", "--tpm", "1000", "--responses", "--disabled"]
 
     row = place.row("channels", "create", "full", "--provider", "vllm", *options)
 
@@ -102,7 +103,19 @@ def test_a_channel_keeps_every_setting(place: Installation) -> None:
     assert (row["priority"], row["weight"], row["groups"], row["max_concurrency"]) == (7, 3, ["pro"], 9)
     assert row["timeout"] == {"connect": 5, "first_byte": 120, "idle": 30, "total": 600}
     assert (row["enabled"], row["source"], row["has_api_key"]) == (False, "database", False)
+    assert (row["rpm"], row["tpm"], row["options"]) == (60, 1000, {"responses": True})
     assert "secret" not in row
+    shown = place.done("channels", "show", "full")
+    assert re.search(r"requests a minute +60\n", shown)
+    assert re.search(r"tokens a minute +1000\n", shown)
+
+
+def test_edit_changes_what_a_channel_takes_in_a_minute(place: Installation) -> None:
+    place.done("channels", "create", "paced", "--provider", "vllm", "--model", "a", "--rpm", "60")
+
+    row = place.row("channels", "edit", "paced", "--rpm", "90", "--tpm", "500", "--no-responses")
+
+    assert (row["rpm"], row["tpm"], row["options"]) == (90, 500, {"responses": False})
 
 
 def test_a_channel_of_vertex_has_its_project_its_location_and_a_key_file(place: Installation) -> None:
@@ -142,6 +155,9 @@ def test_a_channel_of_bedrock_is_where_its_region_is(place: Installation) -> Non
         (("--provider", "vllm", "--timeout", "idle=x"), "'idle=x' is no time limit"),
         (("--provider", "vllm", "--group", "por"), 'did you mean "pro"?'),
         (("--provider", "vllm", "--api-version", "v1"), '--api-version: unknown key "api_version"'),
+        (("--provider", "vllm", "--rpm", "0"), "--rpm: expected a whole number"),
+        (("--provider", "vllm", "--tpm", "-5"), "--tpm: expected a whole number"),
+        (("--provider", "cohere", "--responses", "--api-key-env", "HOME"), "--responses: unknown key"),
         (("--provider", "vllm", "--auth", "bearer"), '--auth: unknown key "auth"'),
         (
             ("--provider", "azure", "--base-url", "https://r.test", "--auth", "token"),

@@ -8,8 +8,7 @@ from plan_scene import channel, chat, found, model
 from splintr import Tokenizer
 
 from deeptoken.catalog.model import Candidate
-from deeptoken.gateway.needs import UNDERSTOOD, Need, lacking, needs, too_long, unknown
-from deeptoken.providers import anthropic_request
+from deeptoken.gateway.needs import Need, lacking, needs, too_long, unknown
 from deeptoken.wire.chat import Chat, read
 
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -110,32 +109,3 @@ def test_a_parameter_is_lost_where_the_adapter_drops_it_or_the_model_is_declared
 
     assert [unknown(asked, at) for at in served] == [[], ["seed"]]
     assert unknown(asked, Candidate(channel("a"), incapable, "m")) == ["temperature", "tool_choice"]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("seed", 1),
-        ("frequency_penalty", 0.5),
-        ("logit_bias", {"1": 1}),
-        ("temperature", 0.5),
-        ("top_p", 0.5),
-        ("top_k", 5),
-        ("stop", ["x"]),
-        ("tools", [TOOL]),
-        ("response_format", SCHEMA),
-        ("reasoning_effort", "low"),
-        ("thinking", {"type": "disabled"}),
-        ("service_tier", "auto"),
-        ("cache_control", {"type": "ephemeral"}),
-        ("something_new", 1),
-    ],
-)
-def test_the_table_of_parameters_is_what_the_adapter_does(name: str, value: object) -> None:
-    at = Candidate(channel("a", provider="anthropic"), model(), "claude-sonnet-4-0")
-    without, with_it = (
-        anthropic_request.body(chat("Hello!", max_tokens=4096, **fields), at, stream=False, limit=None)
-        for fields in ({}, {name: value})
-    )
-
-    assert (with_it != without) == (name in UNDERSTOOD["anthropic"])

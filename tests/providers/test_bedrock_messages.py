@@ -11,9 +11,7 @@ from bedrock_scene import (
     CLAUDE,
     GPT,
     HI,
-    LLAMA,
     NOVA,
-    NOVA_2,
     OPUS,
     PDF,
     PNG,
@@ -28,7 +26,7 @@ from bedrock_scene import (
 
 from deeptoken.errors import BadRequest
 
-SHORT, LONG = {"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}
+SHORT = {"type": "ephemeral"}
 OURS = {"type": "reasoning.encrypted", "data": "Um5iOVA=", "format": "bedrock-converse-v1", "index": 0}
 
 
@@ -168,7 +166,7 @@ def test_a_tool_that_failed_is_told_as_one() -> None:
         {"role": "assistant", "tool_calls": [CALL, CALL | {"id": "b"}, CALL | {"id": "c"}]},
         RESULT | {"is_error": True},
         RESULT | {"tool_call_id": "b", "is_error": False},
-        RESULT | {"tool_call_id": "c", "content": 'says "is_error": true'},
+        RESULT | {"tool_call_id": "c", "is_error": "true"},
     )
 
     results = [block["toolResult"] for block in said[2]["content"]]
@@ -250,54 +248,6 @@ def test_without_tools_calls_and_results_are_told_as_text(fields: dict[str, Any]
         {"role": "assistant", "content": [{"text": '(Called the tool add with {"a": 1,  "b": 2.0})'}]},
         {"role": "user", "content": [{"text": "(The tool add failed with:)"}, {"text": "(no output)"}]},
     ]
-
-
-def marked(mark: dict[str, str], model: str = CLAUDE, **options: Any) -> dict[str, Any]:
-    text = {"type": "text", "text": "x", "cache_control": mark}
-    return sent(
-        {"role": "system", "content": [text]},
-        {"role": "user", "content": [text, {"type": "text", "text": "y"}]},
-        {"role": "assistant", "content": [text], "tool_calls": [CALL]},
-        RESULT | {"content": [text]},
-        tools=[ADD],
-        model=model,
-        **options,
-    )
-
-
-def test_a_mark_for_the_cache_is_a_block_behind_what_is_marked() -> None:
-    body = marked(SHORT)
-
-    point = {"cachePoint": {"type": "default"}}
-    assert body["system"] == [{"text": "x"}, point]
-    assert body["messages"][0]["content"] == [{"text": "x"}, point, {"text": "y"}]
-    assert body["messages"][1]["content"][:2] == [{"text": "x"}, point]
-    assert "toolUse" in body["messages"][1]["content"][2]
-    assert body["messages"][2]["content"] == [
-        {"toolResult": {"toolUseId": "tooluse_1", "content": [{"text": "x"}]}},
-        point,
-    ]
-
-
-@pytest.mark.parametrize(
-    ("model", "mark", "point"),
-    [
-        (CLAUDE, LONG, {"type": "default", "ttl": "1h"}),
-        (CLAUDE, SHORT | {"ttl": "5m"}, {"type": "default", "ttl": "5m"}),
-        (CLAUDE, SHORT | {"ttl": "9d"}, {"type": "default"}),
-        (NOVA, LONG, {"type": "default"}),
-        (NOVA_2, SHORT | {"ttl": "5m"}, {"type": "default", "ttl": "5m"}),
-        (PROFILE, LONG, {"type": "default", "ttl": "1h"}),
-        (LLAMA, LONG, None),
-        (GPT, LONG, None),
-    ],
-)
-def test_a_mark_says_what_the_model_understands(
-    model: str, mark: dict[str, str], point: dict[str, str] | None
-) -> None:
-    body = marked(mark, at=candidate(model, id="acme/any"))
-
-    assert body["system"][1:] == ([{"cachePoint": point}] if point else [])
 
 
 def test_signed_reasoning_goes_back_first_and_byte_for_byte() -> None:

@@ -220,23 +220,36 @@ class Events(Outlet):
         if self._head is None:
             self._head = READ_HEAD(data)
         if piece.finish:
-            self._finished.update(
-                choice["index"] for choice in READ_FINISHED(data)["choices"] if choice.get("finish_reason")
-            )
+            self._has_finished(data)
+        return self._framed(data)
+
+    def _framed(self, data: bytes) -> bytes:
+        """A chunk without its usage, as an event; nothing of nothing."""
+        if not data:
+            return b""
         if self._with_usage:
             return b'data: %b,"usage":null}\n\n' % data[:-1]
         return b"data: %b\n\n" % data
+
+    def _has_finished(self, data: bytes) -> None:
+        self._finished.update(
+            choice["index"] for choice in READ_FINISHED(data)["choices"] if choice.get("finish_reason")
+        )
 
     def compose(self, bill: Bill) -> None:
         self._cost = bill.charged
         self._tail = self._end(bill)
 
     def _end(self, bill: Bill) -> bytes:
+        return b"".join(b"data: %b\n\n" % chunk for chunk in self._last_chunks(bill)) + DONE
+
+    def _last_chunks(self, bill: Bill) -> list[bytes]:
+        """The chunks that only the bill can tell."""
         head = self._head or Head(model=self._exchange.call.trace.model or "")
         tail = [self._ended_dry(head, index, bill.dry) for index in self._unfinished() if bill.dry]
         if self._with_usage:
             tail.append(_chunk(head, choices=[], usage=self._usage(bill)))
-        return b"".join(b"data: %b\n\n" % chunk for chunk in tail) + DONE
+        return tail
 
     def _unfinished(self) -> list[int]:
         return [index for index in range(self._chat.request.n or 1) if index not in self._finished]

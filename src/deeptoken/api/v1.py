@@ -14,9 +14,11 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.api.address import Proxies
+from deeptoken.api.completions import TextEvents, TextWhole
 from deeptoken.api.errors import JSON
-from deeptoken.api.exchange import PREFLIGHT, Exchange, Form
+from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
+from deeptoken.api.responses import ResponseEvents, ResponseWhole, error_body
 from deeptoken.catalog.listing import entry
 from deeptoken.catalog.tokens import input_tokens
 from deeptoken.errors import (
@@ -40,8 +42,7 @@ from deeptoken.observe.logs import Log, timestamp
 from deeptoken.observe.metrics import Metrics
 from deeptoken.observe.record import Record
 from deeptoken.settings import Server
-from deeptoken.wire import messages
-from deeptoken.wire.messages_errors import error_body
+from deeptoken.wire import completions, messages, messages_errors, responses
 from deeptoken.wire.usage import Usage
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -49,9 +50,13 @@ Handler = Callable[[Exchange], Awaitable[None]]
 CHAT = "/v1/chat/completions"
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
-METERED = frozenset({CHAT, MESSAGES})
+COMPLETIONS = "/v1/completions"
+RESPONSES = "/v1/responses"
+METERED = frozenset({CHAT, COMPLETIONS, MESSAGES, RESPONSES})
 MODELS = "/v1/models/"
-MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=error_body)
+MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=messages_errors.error_body)
+RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_body)
+TEXT = Form(whole=TextWhole, events=TextEvents, error_body=OPENAI.error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
@@ -79,7 +84,9 @@ class V1:
         self._proxies = Proxies(server.trusted_proxies)
         self._routes: dict[str, tuple[str, Handler]] = {
             CHAT: ("POST", self._chat_completions),
+            COMPLETIONS: ("POST", self._completions),
             MESSAGES: ("POST", self._messages),
+            RESPONSES: ("POST", self._responses),
             COUNT_TOKENS: ("POST", self._count_tokens),
             "/v1/models": ("GET", self._models),
             "/v1/credits": ("GET", self._credits),
@@ -140,11 +147,20 @@ class V1:
         exchange.read_options()
         await self._gateway.answer(exchange.call, exchange)
 
+    async def _completions(self, exchange: Exchange) -> None:
+        exchange.form = TEXT
+        exchange.call.read = completions.read
+        await self._chat_completions(exchange)
+
+    async def _responses(self, exchange: Exchange) -> None:
+        exchange.form = RESPONSE
+        exchange.call.read = responses.read
+        await self._chat_completions(exchange)
+
     async def _messages(self, exchange: Exchange) -> None:
         self._in_messages(exchange)
-        exchange.read_options()
         exchange.call.read = partial(messages.read, headers=_of_anthropic(exchange))
-        await self._gateway.answer(exchange.call, exchange)
+        await self._chat_completions(exchange)
 
     async def _count_tokens(self, exchange: Exchange) -> None:
         """By our own count, of the model that the key may call. It costs nothing."""

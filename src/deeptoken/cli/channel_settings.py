@@ -62,7 +62,14 @@ def with_settings(command: Command) -> Command:
             "--timeout", type=timeout, multiple=True, metavar="NAME=SECONDS", help="A time limit; repeat."
         ),
         click.option("--max-concurrency", type=int, help="Calls at once at most."),
+        click.option("--rpm", type=int, help="Requests a minute at most."),
+        click.option("--tpm", type=int, help="Tokens a minute at most."),
         click.option("--api-version", help="Azure's."),
+        click.option(
+            "--responses/--no-responses",
+            default=None,
+            help="Whether OpenAI's Responses are at its address too; what is known of the provider without.",
+        ),
         click.option("--project", help="Vertex's; that of the service account without."),
         click.option("--location", help="Vertex's; global without."),
         click.option("--region", help="Bedrock's, such as us-east-1."),
@@ -77,8 +84,9 @@ def with_settings(command: Command) -> Command:
 
 def raw_settings(told: Mapping[str, Any]) -> dict[str, Any]:
     """What the options said, as the configuration file would have."""
-    raw = {name: told[name] for name in ("label", "base_url", "priority", "weight", "max_concurrency")}
-    raw |= {name: told[name] for name in ("api_version", "auth", "project", "location", "region")}
+    names = ("label", "base_url", "priority", "weight", "max_concurrency", "rpm", "tpm")
+    options = ("api_version", "auth", "responses", "project", "location", "region")
+    raw = {name: told[name] for name in (*names, *options)}
     raw["groups"] = list(told["groups"]) or None
     raw["timeout"] = dict(told["timeout"]) or None
     if told["models"]:

@@ -239,6 +239,8 @@ def _print(one: Listed, as_json: bool) -> None:
             "groups": ", ".join(channel.groups),
             "timeouts": ", ".join(f"{name} {seconds:g} s" for name, seconds in limits.items()),
             "calls at once": str(channel.max_concurrency or ""),
+            "requests a minute": str(channel.rpm or ""),
+            "tokens a minute": str(channel.tpm or ""),
             "options": ", ".join(f"{name} {value}" for name, value in channel.options.items()),
             "declared in": _source(one),
             "created": time(one.row.created_us) if one.row else None,

@@ -56,9 +56,84 @@ UNDERSTOOD: Mapping[str, frozenset[str]] = {
             "top_p",
         )
     ),
+    "gemini": frozenset(
+        (
+            "logprobs",
+            "modalities",
+            "n",
+            "reasoning_effort",
+            "response_format",
+            "safety_settings",
+            "seed",
+            "stop",
+            "temperature",
+            "thinking",
+            "tool_choice",
+            "tools",
+            "top_k",
+            "top_logprobs",
+            "top_p",
+        )
+    ),
+    "vertex": frozenset(
+        (
+            "reasoning_effort",
+            "response_format",
+            "stop",
+            "temperature",
+            "thinking",
+            "tool_choice",
+            "tools",
+            "top_k",
+            "top_p",
+        )
+    ),
+    "bedrock": frozenset(
+        (
+            "additionalModelRequestFields",
+            "betas",
+            "guardrailConfig",
+            "output_config",
+            "parallel_tool_calls",
+            "reasoning_effort",
+            "response_format",
+            "stop",
+            "temperature",
+            "thinking",
+            "tool_choice",
+            "tools",
+            "top_k",
+            "top_p",
+        )
+    ),
+    "cohere": frozenset(
+        (
+            "citation_options",
+            "documents",
+            "frequency_penalty",
+            "k",
+            "logprobs",
+            "parallel_tool_calls",
+            "presence_penalty",
+            "priority",
+            "reasoning_effort",
+            "response_format",
+            "safety_mode",
+            "seed",
+            "stop",
+            "strict_tools",
+            "temperature",
+            "thinking",
+            "tool_choice",
+            "tools",
+            "top_k",
+            "top_p",
+        )
+    ),
 }
-"""The parameters that the adapter of a provider translates; it drops the rest. Providers that are not here
-speak OpenAI's dialect and are given everything as it came."""
+"""The parameters that the adapter of a provider translates, for models that have them; it drops or refuses
+the rest. Vertex: what both Gemini and Claude take there. Providers that are not here speak OpenAI's dialect
+and are given everything as it came."""
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
+from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 
@@ -248,10 +249,8 @@ class Upstream:
         """
         wanted.accepted = False
         provider = self._providers[at.channel.provider]
-        native = wanted.chat.native
-        if native is not None and native.only and getattr(provider, "dialect", None) != native.dialect:
-            # Only a provider of the caller's own dialect can do it.
-            raise native.only
+        if wanted.chat.native is not None:
+            provider = speaking(provider, wanted.chat, at)
         began = clock.monotonic()
         patience_s = at.channel.timeout.first_byte
         if wanted.patience_s is not None:

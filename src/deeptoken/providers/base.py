@@ -77,7 +77,10 @@ class Piece(msgspec.Struct):
     failure: Failure | None = None
     """The stream said that it failed: an error event. Nothing follows it."""
     native: bytes = b""
-    """One event's data as it came, but for the model's name: where the caller's dialect is the provider's."""
+    """One event's data in the caller's own dialect, as it came but for the model's name: where the provider
+    speaks it too."""
+    native_name: str = ""
+    """That event's name, where `data` does not say it to whoever passes it on."""
 
 
 class Reply(msgspec.Struct):
@@ -89,7 +92,7 @@ class Reply(msgspec.Struct):
     told: msgspec.Raw | None = None
     upstream_id: str | None = None
     native: dict[str, msgspec.Raw] | None = None
-    """The answer's own fields, as a piece's."""
+    """The answer's own fields in the caller's own dialect, as a piece's."""
 
 
 class Malformed(Exception):

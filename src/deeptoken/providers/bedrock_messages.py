@@ -64,8 +64,6 @@ class Manner(msgspec.Struct, frozen=True):
     """The reasoning that the model takes back."""
     marks: tuple[str, ...] = ()
     """How long the model keeps what is marked for its cache; empty: it knows no marks."""
-    failed: frozenset[int] = frozenset()
-    """The messages that are results of tools that failed."""
 
 
 def turns(messages: list[Message], manner: Manner) -> Turns:
@@ -142,7 +140,8 @@ class _Conversation:
             if call.function is None:
                 raise BadRequest("Bedrock's tools are functions.", param=f"{path}.type")
             read = _input(call.function.arguments, f"{path}.function.arguments")
-            said.append([self.call(tool_id(call.id), call.function.name, read)])
+            mark = cache_point(call.cache_control, self.manner.marks)
+            said.append([self.call(tool_id(call.id), call.function.name, read), *mark])
         if legacy := message.function_call:
             read = _input(legacy.arguments, f"messages[{at}].function_call.arguments")
             self.function = f"function_call_{at}"
@@ -170,7 +169,7 @@ class _Conversation:
         if not called:
             raise BadRequest("No function_call stands before this.", param=f"messages[{at}].role")
         content = [group[0] for group in self.groups(message, at)] or [{"text": NO_OUTPUT}]
-        failed = at in self.manner.failed
+        failed = message.is_error is True
         if not self.manner.tools:
             how = "failed with" if failed else "answered"
             self.results += [{"text": f"(The tool {self.calls.get(called, called)} {how}:)"}, *content]
@@ -178,8 +177,15 @@ class _Conversation:
         block: Block = {"toolUseId": called, "content": content}
         if failed:
             block["status"] = "error"
-        marks = [self.mark(part) for part in message.content] if isinstance(message.content, list) else []
-        self.results += [{"toolResult": block}, *next((mark for mark in marks if mark), [])]
+        self.results += [{"toolResult": block}, *self.results_mark(message)]
+
+    def results_mark(self, message: Message) -> Group:
+        """A result has one mark behind it, be it its own or that of a part."""
+        marks = [message.cache_control]
+        if isinstance(message.content, list):
+            marks += [part.get("cache_control") for part in message.content]
+        points = (cache_point(mark, self.manner.marks) for mark in marks)
+        return next((point for point in points if point), [])
 
     def close(self) -> None:
         """End the user turn, if there is one."""

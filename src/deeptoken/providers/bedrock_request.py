@@ -57,8 +57,6 @@ MARKS: dict[Family, tuple[str, ...]] = {
 STRICT = (4, 5)
 """The Claude that can be held to the schema of a tool."""
 
-_failed = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
-
 
 class _Wish(msgspec.Struct):
     """What is asked, of whom, and what is written so far."""
@@ -95,7 +93,6 @@ def body(chat: Chat, at: Candidate, *, limit: int | None) -> dict[str, Any]:
         tools=config is not None,
         formats=read_formats(of),
         marks=MARKS.get(of, ()),
-        failed=_failures(chat),
     )
     told = turns(request.messages, manner)
     fields: dict[str, Any] = {"messages": told.messages}
@@ -147,18 +144,6 @@ def _own(extra: dict[str, Any]) -> dict[str, Any]:
                 f"{name} is not yours to set here.", param=f"additionalModelRequestFields.{name}"
             )
     return dict(own)
-
-
-def _failures(chat: Chat) -> frozenset[int]:
-    """The messages that say ``"is_error": true``, as Anthropic's tool results do; OpenAI's say nothing."""
-    told = chat.fields.get("messages")
-    if told is None or b'"is_error"' not in bytes(told):
-        return frozenset()
-    return frozenset(
-        at
-        for at, message in enumerate(_failed.decode(told))
-        if bytes(message.get("is_error", b"")) == b"true"
-    )
 
 
 def _tools(wish: _Wish) -> dict[str, Any] | None:

@@ -35,6 +35,16 @@ its own answers show:
     vllm         docs.vllm.ai/en/latest/serving/openai_compatible_server.html, its issues 27755 and 38488: it
                  writes `reasoning`, and reads nothing else
     lmstudio     lmstudio.ai/docs/developer/openai-compat
+
+Who has the other dialects, read 2026-11-25:
+
+    responses    learn.microsoft.com/azure/foundry/openai/how-to/responses: the v1 API; xAI, where chat is
+                 deprecated (docs.x.ai/developers/model-capabilities/text/comparison); OpenRouter, stateless
+                 (openrouter.ai/docs/api/reference/responses/overview). Groq's and Hugging Face's are betas,
+                 Fireworks' stores by default, Ollama's, vLLM's and LM Studio's depend on their version:
+                 a chat loses less there
+    completions  docs.together.ai/reference/completions, openrouter.ai/docs/api-reference/completion,
+                 docs.fireworks.ai/guides/querying-text-models, Cerebras' own SDK, and the pages above
 """
 
 import re
@@ -46,11 +56,14 @@ from deeptoken.providers.manners import NOWHERE, PARTS, Manners
 from deeptoken.providers.openai import OpenAI
 
 BOTH = (COMPLETION_LIMIT, LIMIT)
-LABELS = ("safety_identifier", "prompt_cache_retention", "verbosity")
+LABELS = ("safety_identifier", "prompt_cache_retention", "prompt_cache_options", "verbosity")
 """OpenAI's newest parameters, which change no meaning; a host that checks its fields refuses them."""
 OPENAIS = Manners(developer=True, reasoning=NOWHERE)
 """OpenAI's chat takes no reasoning back."""
 REASONED = Manners(reasoned_calls=True)
+INSTRUCT = r"(?:.*/)?(?:gpt-3\.5-turbo-instruct|davinci-002|babbage-002).*"
+"""The models that OpenAI serves at `/completions`, and at no other address."""
+ANY = r".*"
 
 HOSTS = (
     Host(
@@ -62,6 +75,8 @@ HOSTS = (
         manners=OPENAIS,
         stands_for_others=True,
         own_tiers=False,
+        responses=True,
+        completions=INSTRUCT,
     ),
     Host(
         "azure",
@@ -72,6 +87,8 @@ HOSTS = (
         manners=OPENAIS,
         own_tiers=False,
         azure=True,
+        responses=True,
+        completions=INSTRUCT,
     ),
     Host(
         "groq",
@@ -85,7 +102,14 @@ HOSTS = (
             developer=True, reasoning="reasoning", reasoners=re.compile(r"gpt-oss|qwen"), strict=True
         ),
     ),
-    Host("together", "Together AI", "https://api.together.xyz/v1", "TOGETHER_API_KEY", temperature_max=1.0),
+    Host(
+        "together",
+        "Together AI",
+        "https://api.together.xyz/v1",
+        "TOGETHER_API_KEY",
+        temperature_max=1.0,
+        completions=ANY,
+    ),
     Host(
         "fireworks",
         "Fireworks AI",
@@ -95,6 +119,7 @@ HOSTS = (
         stream_options=False,
         dropped=("store", *LABELS),
         manners=Manners(strict=True),
+        completions=ANY,
     ),
     Host("deepseek", "DeepSeek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", manners=REASONED),
     Host(
@@ -108,13 +133,15 @@ HOSTS = (
         temperature_max=1.5,
         manners=Manners(reasoning=PARTS, strict=True),
     ),
-    Host("xai", "xAI", "https://api.x.ai/v1", "XAI_API_KEY", reasoning_outside=True),
+    Host("xai", "xAI", "https://api.x.ai/v1", "XAI_API_KEY", reasoning_outside=True, responses=True),
     Host(
         "openrouter",
         "OpenRouter",
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
         manners=Manners(developer=True, reasoning="reasoning"),
+        responses=True,
+        completions=ANY,
     ),
     Host(
         "perplexity",
@@ -133,6 +160,7 @@ HOSTS = (
         (COMPLETION_LIMIT,),
         dropped=("store", "metadata", *LABELS),
         manners=Manners(developer=True, reasoning="reasoning", strict=True),
+        completions=ANY,
     ),
     Host("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
     Host("huggingface", "Hugging Face", "https://router.huggingface.co/v1", "HF_TOKEN"),
@@ -179,9 +207,24 @@ HOSTS = (
         manners=Manners(reasoning="reasoning"),
     ),
     Host("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
-    Host("ollama", "Ollama", "http://localhost:11434/v1", None, manners=Manners(reasoning="reasoning")),
-    Host("vllm", "vLLM", "http://localhost:8000/v1", None, BOTH, manners=Manners(reasoning="reasoning")),
-    Host("lmstudio", "LM Studio", "http://localhost:1234/v1", None),
+    Host(
+        "ollama",
+        "Ollama",
+        "http://localhost:11434/v1",
+        None,
+        manners=Manners(reasoning="reasoning"),
+        completions=ANY,
+    ),
+    Host(
+        "vllm",
+        "vLLM",
+        "http://localhost:8000/v1",
+        None,
+        BOTH,
+        manners=Manners(reasoning="reasoning"),
+        completions=ANY,
+    ),
+    Host("lmstudio", "LM Studio", "http://localhost:1234/v1", None, completions=ANY),
 )
 
 PROVIDERS: Mapping[str, OpenAI] = MappingProxyType({host.name: OpenAI(host) for host in HOSTS})

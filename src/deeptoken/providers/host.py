@@ -58,6 +58,10 @@ class Host(msgspec.Struct, frozen=True):
     """Its `service_tier` may have values of its own. Clients that know OpenAI's choke on them."""
     azure: bool = False
     """Keys go into `api-key`, deployments into the path."""
+    responses: bool = False
+    """It has OpenAI's Responses, at `/responses`."""
+    completions: str = ""
+    """Which of its models its `/completions` serves: a pattern; empty where it has none."""
 
 
 def url(host: Host, at: Candidate, path: str) -> str:
@@ -67,7 +71,7 @@ def url(host: Host, at: Candidate, path: str) -> str:
         return f"{base}/{path}"
     resource = base.removesuffix("/v1").removesuffix("/openai")
     version = _version(at)
-    if version in AZURE_V1:
+    if has_v1(at):
         return f"{resource}/openai/v1/{path}" + ("" if version == "v1" else f"?api-version={version}")
     deployment = quote(at.upstream_model, safe="")
     return f"{resource}/openai/deployments/{deployment}/{path}?api-version={quote(version)}"
@@ -86,8 +90,12 @@ def headers(host: Host, at: Candidate) -> tuple[tuple[str, str], ...]:
 def takes_stream_options(host: Host, at: Candidate) -> bool:
     if not host.azure:
         return host.stream_options
-    version = _version(at)
-    return version in AZURE_V1 or version >= AZURE_STREAM_OPTIONS
+    return has_v1(at) or _version(at) >= AZURE_STREAM_OPTIONS
+
+
+def has_v1(at: Candidate) -> bool:
+    """Whether a channel of Azure speaks its v1 API, not a dated version."""
+    return _version(at) in AZURE_V1
 
 
 def set_limit(fields: dict[str, Raw], host: Host, at: Candidate, limit: int | None) -> None:

@@ -18,6 +18,7 @@ from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
 from deeptoken.providers.host import Host, fit, headers, set_limit, takes_stream_options, url
 from deeptoken.providers.shape import Shape, shape
+from deeptoken.providers.translated import translated
 from deeptoken.wire import mend
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS, NULL, Broken, encode
@@ -61,12 +62,16 @@ class OpenAI:
         fields["model"] = Raw(encode(at.upstream_model))
         fields.pop("stream", None)
         options = fields.pop("stream_options", None)
+        request = chat.request
+        if chat.native is not None:
+            options = None
+            fields["messages"], request = translated(fields["messages"], request)
         if stream:
             fields["stream"] = TRUE
             if takes_stream_options(host, at):
                 fields["stream_options"] = _with_usage(options)
         set_limit(fields, host, at, limit)
-        fit(fields, chat.request, host, at)
+        fit(fields, request, host, at)
         return HttpRequest(
             url=self.url(at, "chat/completions"), headers=self.headers(at), body=encode(fields)
         )

@@ -1,12 +1,17 @@
 """All providers by name: the adapters, their own base URLs, and the variables that hold their keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from deeptoken.catalog.model import Candidate
 from deeptoken.providers import anthropic, bedrock, cohere, compatible, gemini, vertex
 from deeptoken.providers.base import Provider
 from deeptoken.providers.host import Host
 from deeptoken.providers.openai import OpenAI
+from deeptoken.providers.openai_completions import Completions, has_completions
+from deeptoken.providers.openai_responses import Responses, has_responses
+from deeptoken.wire import completions, responses
+from deeptoken.wire.chat import Chat
 
 SIM = Host("sim", "Sim", "", None, compatible.BOTH)
 """`sim` speaks OpenAI's dialect; its bytes come from `sim.py` instead of a network."""
@@ -48,3 +53,28 @@ KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """The variable that a key is usually in, and the base URL that goes with it."""
+REFUSALS: Mapping[str, Callable[[Chat], None]] = MappingProxyType(
+    {responses.DIALECT: responses.refuse_beyond, completions.DIALECT: completions.refuse_beyond}
+)
+"""A dialect, and what looks for that which no chat can carry."""
+
+
+def speaking(provider: Provider, chat: Chat, at: Candidate) -> Provider:
+    """The adapter for this call: where the host speaks the caller's own dialect, one that passes bytes on.
+
+    Raises:
+        BadRequest: a chat cannot carry what is asked, and the host has nothing else; `param` names it.
+    """
+    native = chat.native
+    if native is None:
+        return provider
+    if native.only is not None and not isinstance(provider, anthropic.Anthropic):
+        raise native.only
+    if isinstance(provider, OpenAI):
+        if native.dialect == responses.DIALECT and has_responses(provider.host, at):
+            return Responses(provider)
+        if native.dialect == completions.DIALECT and has_completions(provider.host, at):
+            return Completions(provider)
+    if native.dialect in REFUSALS:
+        REFUSALS[native.dialect](chat)
+    return provider

@@ -245,7 +245,7 @@ class _Growing:
         for name, value in choice.items():
             if name == "delta" or value is None:
                 continue
-            self._fields[name] = _merged(self._fields.get(name), value) if name == "logprobs" else value
+            self._fields[name] = merged(self._fields.get(name), value) if name == "logprobs" else value
         for name, value in choice["delta"].items():
             if value is None:
                 continue
@@ -257,7 +257,7 @@ class _Growing:
             elif isinstance(value, str):
                 self._texts.setdefault(name, []).append(value)
             else:
-                self._message[name] = _merged(self._message.get(name), value)
+                self._message[name] = merged(self._message.get(name), value)
 
     def _call(self, delta: dict[str, Any]) -> None:
         function = delta.get("function") or {}
@@ -284,25 +284,25 @@ class _Growing:
         return {**self._fields, "index": index, "message": message}
 
 
-def _merged(old: Any, new: Any) -> Any:
+def merged(old: Any, new: Any) -> Any:
     """What a delta adds to an unknown field: lists grow, objects are filled in, the rest is replaced.
 
     Items of a list that have the same `index` are pieces of one (so come reasoning details).
     """
     match old, new:
         case dict(), dict():
-            merged = dict(old)
+            filled = dict(old)
             for name, value in new.items():
                 if name in GROWING and isinstance(value, str) and isinstance(old.get(name), str):
-                    merged[name] = old[name] + value
+                    filled[name] = old[name] + value
                 elif value is not None:
-                    merged[name] = _merged(old.get(name), value)
-            return merged
+                    filled[name] = merged(old.get(name), value)
+            return filled
         case list(), list():
             grown = list(old)
             for item in new:
                 if grown and _same_item(grown[-1], item):
-                    grown[-1] = _merged(grown[-1], item)
+                    grown[-1] = merged(grown[-1], item)
                 else:
                     grown.append(item)
             return grown
