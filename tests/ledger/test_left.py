@@ -81,6 +81,18 @@ def test_what_other_calls_hold_of_a_wallet_passes_soon(minimum: int, refuses: bo
     assert (told.refuses, told.retry_after_us) == (refuses, wait)
 
 
+def test_a_limit_of_calls_at_once_refuses_as_soon_as_so_many_are_open() -> None:
+    book = book_with(100)
+    for id in ("a", "b"):
+        before = left(book, 0)["concurrency"]
+        book.post(hold(id, 0, limits=(AT_ONCE,)), NOW)
+
+    (_, after) = book.left("w", "k", (AT_ONCE,), minimum=0, tokens_minimum=0, now_us=NOW)
+
+    assert (before.available, before.refuses) == (1, False)
+    assert (after.available, after.refuses, after.retry_after_us) == (0, True, 1_000_000)
+
+
 def test_a_wallet_that_is_not_there_has_nothing_and_refuses_what_is_free_too() -> None:
     (told,) = book_with(1).left("x", "k", (), minimum=0, tokens_minimum=0, now_us=NOW)
 
