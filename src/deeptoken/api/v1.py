@@ -15,6 +15,7 @@ from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import PREFLIGHT, Exchange
+from deeptoken.api.quote import Purse, quoted
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import (
     BadRequest,
@@ -48,7 +49,7 @@ OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
 
 
-class Books(Protocol):
+class Books(Purse, Protocol):
     """What the routes read of the ledger."""
 
     def room(self, wallet: str) -> Room: ...
@@ -70,6 +71,7 @@ class V1:
         self._proxies = Proxies(server.trusted_proxies)
         self._routes: dict[str, tuple[str, Handler]] = {
             CHAT: ("POST", self._chat_completions),
+            "/v1/quote": ("POST", self._quote),
             "/v1/models": ("GET", self._models),
             "/v1/credits": ("GET", self._credits),
             "/v1/generation": ("GET", self._generation),
@@ -128,6 +130,10 @@ class V1:
     async def _chat_completions(self, exchange: Exchange) -> None:
         exchange.read_options()
         await self._gateway.answer(exchange.call, exchange)
+
+    async def _quote(self, exchange: Exchange) -> None:
+        exchange.read_options()
+        _json(exchange, await quoted(self._gateway, self._books, exchange.call, exchange))
 
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call

@@ -7,6 +7,8 @@ from deeptoken.wire.chat import ChatRequest
 
 OUTPUT_UNKNOWN = 131_072
 """The most that a model generates when nobody told."""
+FIRST_WORDS = 16
+"""Tokens that an answer must be able to have; fewer if fewer are asked for."""
 
 
 class Terms:
@@ -25,9 +27,11 @@ class Terms:
         contexts = [model.context for model in self.models]
         return None if None in contexts else max(context for context in contexts if context is not None)
 
-    def longest(self, request: ChatRequest) -> int:
-        """The most tokens that a choice may have."""
-        return max(_longest(request, model) for model in self.models)
+    def longest(self, request: ChatRequest, prompt: int | None = None) -> int:
+        """The most tokens that a choice may have; with a counted prompt, as the context has left."""
+        longest = max(_longest(request, model) for model in self.models)
+        context = None if prompt is None else self.context
+        return longest if prompt is None or context is None else max(1, min(longest, context - prompt))
 
     def price_of(self, prompt: int, completion: int) -> NanoUsd:
         """An upper bound for so many tokens."""
