@@ -1,67 +1,22 @@
-"""What a quote says: figures in their order, limits as the call itself would meet them, names for callers."""
+"""What a quote says: figures in their order, limits as the call itself would meet them."""
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_scene import NOW, Dice, Standing, Ward, channel, chat, found, model
+from plan_scene import channel, chat, found, model
+from quote_scene import PLENTY, RATES, limit, quoted, wallet
 
 from deeptoken.catalog import tokens
-from deeptoken.catalog.catalog import Found
-from deeptoken.catalog.model import Candidate, Group, Rates, Tier
+from deeptoken.catalog.model import Rates, Tier
 from deeptoken.catalog.price import charge
-from deeptoken.gateway import wishes
-from deeptoken.gateway.draw import Unmeasured
-from deeptoken.gateway.needs import needs
-from deeptoken.gateway.plan import Sought, plan
-from deeptoken.gateway.quote import RECENT_MIN, TYPICAL, Costs, bounds, quote
+from deeptoken.gateway.quote import RECENT_MIN, TYPICAL, Costs
 from deeptoken.ledger.postings import Left
-from deeptoken.money import NanoUsd, PicoUsd
-from deeptoken.wire.chat import Chat
+from deeptoken.money import PicoUsd
 from deeptoken.wire.usage import Usage
 
-RATES = Rates(prompt=PicoUsd(1_000_000), completion=PicoUsd(2_000_000), cache_write=PicoUsd(1_250_000))
-"""A prompt token is 1 credit, a completion token 2; one that is written to a cache is 1.25."""
 DEAR = Rates(prompt=PicoUsd(10_000_000), completion=PicoUsd(20_000_000))
-PLENTY = 10**18
-
-
-def wallet(balance: int, available: int | None = None, *, refuses: bool = False) -> Left:
-    """In nano-USD."""
-    return Left("wallet", "wallet", None, balance, balance if available is None else available, refuses)
-
-
-def quoted(
-    *models: Found,
-    said: Chat | None = None,
-    left: Sequence[Left] = (wallet(PLENTY),),
-    cap: int | None = None,
-    ratio_ppm: int = 1_000_000,
-    recent: Sequence[int] = (),
-    **more: Any,
-) -> dict[str, Any]:
-    """The quote as a caller reads it."""
-    asked = said or chat()
-    served = models or (found(channel("a"), at=model(rates=RATES)),)
-    sought = Sought(served, asked, needs(asked), wishes.read(asked), ratio_ppm=ratio_ppm)
-    made = plan(sought, more.get("health", Unmeasured()), NOW, Dice(), explain=True, full=more.get("full"))
-    once = {choice.candidate.model.id: choice.candidate.model for choice in made.choices}
-    costs = Costs(asked, tuple(once.values()), ratio_ppm)
-    bound = bounds(costs, left, None if cap is None else NanoUsd(cap))
-    told = quote(sought, made, Group("default", ratio_ppm=ratio_ppm), costs, bound, recent)
-    read: dict[str, Any] = json.loads(msgspec.json.encode(told))
-    return read
-
-
-def limit(told: dict[str, Any], name: str) -> dict[str, Any]:
-    named: list[dict[str, Any]] = [one for one in told["limits"] if one["name"] == name]
-    (one,) = named
-    return one
-
 
 # Figures.
 
@@ -179,7 +134,7 @@ tiers = st.lists(st.builds(Tier, above=st.integers(0, 30), rates=rates), max_siz
     st.lists(st.integers(0, 10_000), max_size=8),
     st.sampled_from([None, 1, 17, 700]),
     st.sampled_from([None, 1, 3]),
-    st.integers(0, 10**10),
+    st.integers(0, 10**5) | st.integers(0, 10**8),
     st.sampled_from([None, 10**6, 10**9]),
     st.sampled_from([1_000_000, 333_333]),
 )
@@ -326,95 +281,3 @@ def test_what_costs_nothing_is_clamped_by_no_money() -> None:
 
     assert limit(told, "wallet")["effect"] == "none"
     assert told["cost"] == {"minimum": 0, "expected": 0, "maximum": 0}
-
-
-# Names.
-
-
-SECRETS = ("hidden-name", "upstream-name", "secret-host")
-
-
-def hidden(number: int, **settings: Any) -> Any:
-    return channel(
-        f"hidden-name-{number}",
-        label=f"Label {number}",
-        base_url="https://secret-host.test",
-        options={"sim": "secret-host"},
-        **settings,
-    )
-
-
-def served_by(*channels: Any, id: str = "m", **facts: Any) -> Found:
-    at = model(id, rates=RATES, **facts)
-    return Found(at, tuple(Candidate(one, at, f"upstream-name-{id}") for one in channels))
-
-
-ALL = [
-    {"only": ["Label 1", "Label 2"]},
-    {"ignore": ["Label 1"]},
-    {"order": ["Label 2"], "allow_fallbacks": False},
-    {"order": ["Label 2", "Label 3"]},
-    {"sort": "price"},
-    {"sort": "throughput"},
-    {"sort": "latency"},
-    {"max_price": {"prompt": 5, "completion": 5}},
-    {"require_parameters": True},
-    {},
-]
-
-
-@pytest.mark.parametrize("provider", ALL, ids=str)
-@pytest.mark.parametrize("why", ["breaker", "cooling", "credential", "misconfigured", "probing"])
-@pytest.mark.parametrize("everybody", [False, True])
-def test_callers_see_labels_and_ids_and_never_what_a_channel_is_called_here_or_upstream(
-    provider: dict[str, Any], why: str, everybody: bool
-) -> None:
-    out = Standing(open=True, why=why, until=NOW + 9, probing=why == "probing")
-    outs = {f"hidden-name-{number}": out for number in (range(9) if everybody else (2,))}
-    channels = [hidden(number, priority=number % 3) for number in range(1, 9)]
-    blind = served_by(*channels, id="blind", capabilities={"tools": False})
-    tools = [{"type": "function", "function": {"name": "f"}}]
-
-    told = quoted(
-        served_by(*channels),
-        blind,
-        said=chat(provider=provider, tools=tools),
-        health=Ward(outs),
-        full=lambda one: one.name == "hidden-name-3",
-    )
-
-    text = json.dumps(told)
-    assert not [secret for secret in SECRETS if secret in text]
-    assert {one["channel"] for one in told["candidates"]} <= {f"Label {number}" for number in range(1, 9)}
-    assert all(one["reason"] for one in [*told["candidates"], *told["left_out"]])
-
-
-def test_channels_that_look_the_same_to_callers_are_left_out_once() -> None:
-    channels = [hidden(number) for number in range(1, 9)]
-    same = [msgspec.structs.replace(one, label="Same") for one in channels]
-
-    told = quoted(served_by(*same))
-
-    assert len(told["candidates"]) == 4
-    assert told["left_out"] == [{"channel": "Same", "model": "m", "reason": "behind the 4 that are tried"}]
-
-
-@pytest.mark.parametrize(
-    ("standing", "words"),
-    [
-        (Standing(open=True, why="breaker", until=NOW + 3), "it fails too often; its probe is due in 3 s"),
-        (Standing(open=True, why="cooling", until=NOW + 30), "it is rate limited; asked again in 30 s"),
-        (
-            Standing(open=True, why="credential", until=NOW + 600),
-            "it refuses the gateway's account; its probe is due in 600 s",
-        ),
-        (
-            Standing(open=True, why="misconfigured", probing=True),
-            "it does not have the model; a probe is under way",
-        ),
-    ],
-)
-def test_a_channel_that_is_out_says_why_in_words(standing: Standing, words: str) -> None:
-    told = quoted(served_by(hidden(1), hidden(2)), health=Ward({"hidden-name-2": standing}))
-
-    assert told["left_out"] == [{"channel": "Label 2", "model": "m", "reason": words}]
