@@ -111,15 +111,13 @@ class Running:
         """Read keys and catalog anew, when people, channels or prices were written."""
         await self._stale.wait()
         self._stale.clear()
-        used = {channel.name for channel in self.gateway.snapshot.catalog.channels if channel.enabled}
+        before = _in_use(self.gateway.snapshot)
         try:
             self.gateway.snapshot = await self.read_snapshot()
-            channels = self.gateway.snapshot.catalog.channels
-            self.gateway.router.kept(channels)
-            for channel in channels:
-                if channel.enabled and channel.name not in used:
-                    # Who puts a channel into use again says that it is well.
-                    self.gateway.router.means.health.clear(channel.name)
+            self.gateway.router.kept(self.gateway.snapshot.catalog.channels)
+            for name in _in_use(self.gateway.snapshot) - before:
+                # Who puts a channel into use again says that it is well.
+                self.gateway.router.means.health.clear(name)
         except StoreError as error:
             # A revocation must not be lost: it is read again until it can be.
             self._stale.set()
@@ -168,6 +166,10 @@ class Running:
         channels = self.gateway.snapshot.catalog.channels
         found, left_out = conditions(channels, means.health.states(means.now()))
         return {"health": found, "health_left_out": left_out}
+
+
+def _in_use(snapshot: Snapshot) -> set[str]:
+    return {channel.name for channel in snapshot.catalog.channels if channel.enabled}
 
 
 class Orders(msgspec.Struct):
