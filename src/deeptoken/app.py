@@ -260,12 +260,7 @@ def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client
 def _means(settings: Settings, client: Client) -> Means:
     limits = settings.server
     queue = Queue(Pace(), length_max=WAITING_MAX, seconds=limits.queue_seconds)
-    return Means(upstream(client), queue, clock.monotonic, ids.draw)
-
-
-def upstream(client: Client) -> Upstream:
-    """What makes attempts, with every provider there is."""
-    return Upstream(client, PROVIDERS, playing)
+    return Means(Upstream(client, PROVIDERS, playing), queue, clock.monotonic, ids.draw)
 
 
 def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:

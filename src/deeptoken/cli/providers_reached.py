@@ -4,7 +4,7 @@ import asyncio
 
 from deeptoken import clock, config
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
-from deeptoken.cli.channels import Listed, every
+from deeptoken.cli.channel_list import Listed, every
 from deeptoken.cli.checks import Check
 from deeptoken.installation import opened
 from deeptoken.money import PicoUsd

@@ -1,10 +1,12 @@
 """How the channels stand, for operators: `/readyz`, `deeptoken channels health`, Prometheus. Pure."""
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import msgspec
 
 from deeptoken.catalog.model import Channel
+from deeptoken.gateway.breaker import Why
 from deeptoken.gateway.health import State
 from deeptoken.gateway.speed import Speed
 
@@ -20,10 +22,9 @@ class Condition(msgspec.Struct, frozen=True):
     model: str | None
     """None: the channel as a whole."""
     enabled: bool
-    state: str = "closed"
-    """``closed``, ``open``, ``half-open`` or ``cooling``."""
-    why: str = ""
-    """``breaker``, ``cooling``, ``credential`` or ``misconfigured``, where it is not well."""
+    state: Literal["closed", "open", "half-open", "cooling"] = "closed"
+    why: Why = ""
+    """What is wrong, where it is not well."""
     wait_s: float = 0.0
     """Until the next probe, or until it has cooled."""
     failures: int = 0
