@@ -14,11 +14,13 @@ from deeptoken.dial import verified_tls
 
 
 class Certificate:
-    """A certificate of its own making, for localhost and model.test."""
+    """A certificate for localhost and model.test, of its own making or of an issuer's."""
 
-    def __init__(self, folder: Path) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    def __init__(self, folder: Path, issuer: "Certificate | None" = None) -> None:
+        key = self._key = ec.generate_private_key(ec.SECP256R1())
+        common = "issued" if issuer else "test"
+        name = self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+        by = issuer or self
         now = datetime.datetime.fromtimestamp(clock.wall_s(), datetime.UTC)
         hosts = [
             x509.DNSName("localhost"),
@@ -26,11 +28,11 @@ class Certificate:
             x509.IPAddress(ipaddress.ip_address("127.0.0.2")),
         ]
         certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(by._name, name, key.public_key(), x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-            .sign(key, hashes.SHA256())
+            .sign(by._key, hashes.SHA256())
         )
         self.text = certificate.public_bytes(serialization.Encoding.PEM).decode()
         self.file = folder / "certificate.pem"

@@ -62,16 +62,21 @@ def test_health_is_asked_of_the_gateway_s_own_port_with_its_token(tmp_path: Path
     assert "does not tell how its channels stand" in refused
 
 
-def test_health_is_asked_over_tls_and_the_gateway_s_own_certificate_is_trusted_alone(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    ours, other = Certificate(tmp_path), Certificate(tmp_path / "other")
+@pytest.mark.parametrize("issued", [False, True])
+def test_health_is_asked_over_tls_and_the_gateway_s_own_certificate_is_trusted_alone(
+    issued: bool, tmp_path: Path
+) -> None:
+    for name in ("issuer", "stranger"):
+        (tmp_path / name).mkdir()
+    issuer, stranger = Certificate(tmp_path / "issuer"), Certificate(tmp_path / "stranger")
+    ours = Certificate(tmp_path, issuer if issued else None)
     with server(ready(stands("first")), ours) as port:
         place = install(tmp_path)
         configuration = place.file.read_text()
         told = f"[server]\nport = {port}\ntls = {{ certificate = 'FILE', key = 'FILE' }}\n"
         place.file.write_text(configuration + told.replace("FILE", str(ours.file)))
         rows = place.rows("channels", "health")
-        place.file.write_text(configuration + told.replace("FILE", str(other.file)))
+        place.file.write_text(configuration + told.replace("FILE", str(stranger.file)))
         refused = place.refusal("channels", "health", code=1)
 
     assert [row["channel"] for row in rows] == ["first"]

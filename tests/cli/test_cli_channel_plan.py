@@ -45,6 +45,28 @@ def test_a_plan_is_that_of_a_group_or_of_a_key_s_owner(place: Installation) -> N
     assert names == of_key == ["theirs", "first", "second"]
 
 
+def test_a_price_is_what_the_group_pays(place: Installation, tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    messages = [{"role": "user", "content": "Hello."}]
+    body.write_text(json.dumps({"messages": messages, "provider": {"sort": "price"}}))
+
+    words = ("channels", "plan", "house/a", "--body", str(body))
+    full, half = place.rows(*words), place.rows(*words, "--group", "pro")
+
+    assert full[0]["reason"].startswith("by price: $1 per 1M prompt tokens, $2 per 1M")
+    assert half[0]["reason"].startswith("by price: $0.5 per 1M prompt tokens, $1 per 1M")
+
+
+def test_what_the_body_needs_counts_as_the_options_do(place: Installation, tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    body.write_text(json.dumps({"messages": [{"role": "user", "content": "Hello."}], "tools": tools}))
+
+    told = place.run("channels", "plan", "house/blind", "--body", str(body))
+
+    assert "tools: 'house/blind' does not call tools." in told.stderr
+
+
 def test_a_plan_for_a_key_keeps_to_its_list(place: Installation) -> None:
     place.done("keys", "create", "narrow", "--owner", "ops", "--model", "house/b")
 
@@ -137,6 +159,7 @@ STANDINGS: list[tuple[list[dict[str, Any]], str]] = [
         "it does not have the model",
     ),
     ([stands("first", state="open", why="breaker", wait_s=8.0)], "it fails too often"),
+    ([DOWN, stands("first", "house/a", state="cooling", why="cooling", wait_s=8.0)], "it is rate limited"),
 ]
 
 
