@@ -2,54 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import click
-import msgspec
 
-from deeptoken import clock, config, ids
+from deeptoken import config
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
 from deeptoken.catalog.patterns import Ranked, is_pattern, remap
 from deeptoken.cli.channel_list import every
 from deeptoken.cli.names import find_channel
 from deeptoken.cli.options import Mistake, Trouble, load, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json
-from deeptoken.errors import BadRequest
-from deeptoken.gateway.failure import words
 from deeptoken.gateway.play import playing
-from deeptoken.gateway.upstream import Answer, Cut, Upstream, Wanted
+from deeptoken.gateway.trial import Trial, trial
+from deeptoken.gateway.upstream import Upstream
 from deeptoken.installation import opened
 from deeptoken.money import PicoUsd
 from deeptoken.net import Client, Proxies
-from deeptoken.providers.base import Asked, Failure, Piece
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.settings import Settings
 from deeptoken.store.secrets import load_secrets
-from deeptoken.wire.chat import read
-
-TOKENS_MAX = 16
-SECONDS_MAX = 60.0
-
-
-class Tested(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it. What did not come to pass is None."""
-
-    channel: str
-    provider: str
-    model: str
-    upstream_model: str
-    ok: bool
-    status: int | None = None
-    cause: str | None = None
-    message: str | None = None
-    """The provider's words, or ours; no secret is in them."""
-    answer: str | None = None
-    ttft_ms: int | None = None
-    duration_ms: int
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    billed: bool = False
 
 
 @click.command("test")
@@ -64,7 +36,7 @@ def test_channel(name: str, model: str | None, file: Path | None, as_json: bool)
     """
     settings = load(file)
     channel = _channel(settings, file, name)
-    tested = asyncio.run(_test(_candidate(channel, model)))
+    tested = asyncio.run(_try(_candidate(channel, model)))
     if as_json:
         print_json(tested)
     else:
@@ -99,65 +71,15 @@ def _candidate(channel: Channel, model: str | None) -> Candidate:
     )
 
 
-async def _test(at: Candidate) -> Tested:
+async def _try(at: Candidate) -> Trial:
     client = Client(proxies=Proxies.told(config.environment()))
-    began = clock.monotonic()
-    body = {"model": at.model.id, "messages": [{"role": "user", "content": "Hello!"}]}
-    wanted = Wanted(
-        chat=read(msgspec.json.encode(body)),
-        asked=Asked(model=at.model.id, id=f"chatcmpl-{ids.uuid7()}", created=clock.wall_s()),
-        stream=True,
-        limit=TOKENS_MAX,
-        deadline=began + SECONDS_MAX,
-    )
     try:
-        outcome = await Upstream(client, PROVIDERS, playing).attempt(at, wanted)
-        pieces = await _pieces(outcome) if isinstance(outcome, Answer) else []
-    except BadRequest as error:
-        outcome, pieces = Failure(cause="caller", message=error.message, param=error.param), []
+        return await trial(Upstream(client, PROVIDERS, playing), at)
     finally:
         await client.close()
-    return _tested(at, outcome, pieces, round((clock.monotonic() - began) * 1_000))
 
 
-async def _pieces(answer: Answer) -> list[Piece]:
-    """All of it, or what came of it: the answer knows why it broke off."""
-    pieces: list[Piece] = []
-
-    def take(more: list[Piece]) -> bool:
-        pieces.extend(more)
-        return True
-
-    with closing(answer):
-        try:
-            await answer.relay(take)
-        except Cut:
-            assert answer.failure is not None
-    return pieces
-
-
-def _tested(at: Candidate, outcome: Answer | Failure, pieces: list[Piece], took_ms: int) -> Tested:
-    failure = outcome.failure if isinstance(outcome, Answer) else outcome
-    usage = next((piece.usage for piece in reversed(pieces) if piece.usage is not None), None)
-    ttft_ms = round(outcome.ttft_s * 1_000) if isinstance(outcome, Answer) else None
-    return Tested(
-        channel=at.channel.name,
-        provider=at.channel.provider,
-        model=at.model.id,
-        upstream_model=at.upstream_model,
-        ok=failure is None,
-        status=200 if isinstance(outcome, Answer) else outcome.status,
-        cause=None if failure is None else failure.cause,
-        message=None if failure is None else words(failure, at),
-        answer="".join(piece.text for piece in pieces) or None,
-        ttft_ms=ttft_ms,
-        duration_ms=took_ms,
-        prompt_tokens=None if usage is None else usage.prompt_tokens,
-        completion_tokens=None if usage is None else usage.completion_tokens,
-    )
-
-
-def _facts(tested: Tested) -> Iterator[tuple[str, str | None]]:
+def _facts(tested: Trial) -> Iterator[tuple[str, str | None]]:
     yield "channel", f"{tested.channel} ({tested.provider})"
     yield "model", f"{tested.model} ({tested.upstream_model})"
     yield "result", "it answers" if tested.ok else f"failed, {tested.cause}"
