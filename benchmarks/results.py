@@ -40,6 +40,7 @@ BARS = (
     Bar("added_p99", "added p99 at 500 requests/s, open loop", " ms", 8, 2),
     Bar("stream_cpu", "100 streams x 50 events/s: CPU per event over nginx's", "x", 2.5, 1.3, False, True),
     Bar("first_event", "added time to the first event", " ms", 4, 1),
+    Bar("routing", "a routing decision with 200 channels and 2,000 models", " us", 30, 10),
     Bar("memory_requests", "resident memory after 50,000 requests", " MB", 150, 90),
     Bar("memory_streams", "resident memory with 1,000 open streams", " MB", 250, 120),
     Bar("start", "start to ready, empty SQLite", " s", 2, 0.7),

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import linear_regression, mean, median
 
 import results
+import routing
 from figures import Bench, Load, Rounds, rounds
 from processes import NotReady, Server
 from results import Run
@@ -75,6 +76,7 @@ def main() -> int:
 def _measure(stage: Stage, *, quick: bool, busy: bool) -> int:
     run, bench = Run(skipped=list(NOT_MEASURED)), Bench(stage.folder, stage.key)
     length = Length(quick=quick, busy=busy)
+    _decision(run)
     whole, streams = stage.upstreams()
     proxies: tuple[list[Server], list[Server]] = [], []
     if there("nginx"):
@@ -112,6 +114,11 @@ def _closing(run: Run, *, quick: bool, busy: bool) -> int:
     lost = results.losses(run)
     print(*lost, sep="\n", file=sys.stderr)
     return 1 if lost else 0
+
+
+def _decision(run: Run) -> None:
+    took_us = run.figures["routing"] = routing.decision_us()
+    run.details.append(f"a routing decision, median of {routing.ROUNDS:,}: {took_us:.1f} us")
 
 
 def _start(stage: Stage, whole: Server, streams: Server, run: Run) -> None:

@@ -1,62 +1,18 @@
 """TLS: whom the client trusts; and its calls through proxies."""
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from deeptoken import clock
-from deeptoken.dial import Proxies, verified_tls
+from certificates import Certificate
+from deeptoken.dial import Proxies
 from deeptoken.net import Client, Lost, Unreachable
 from deeptoken.wire.http import HttpRequest
 from upstreams import Handler, Received, Run, ScriptedServer, answer, answering, both_loops, read_request
 
 LARGE = bytes(range(256)) * 32_768
 PROXY = "http://proxy.test:3128"
-
-
-class Certificate:
-    """A certificate of its own making, for localhost and model.test."""
-
-    def __init__(self, folder: Path) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-        now = datetime.datetime.fromtimestamp(clock.wall_s(), datetime.UTC)
-        hosts = [
-            x509.DNSName("localhost"),
-            x509.DNSName("model.test"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.2")),
-        ]
-        certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        self.text = certificate.public_bytes(serialization.Encoding.PEM).decode()
-        self._file = folder / "certificate.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        self._file.write_bytes(private + self.text.encode())
-
-    def server(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._file)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        return context
-
-    def client(self) -> ssl.SSLContext:
-        context = verified_tls()
-        context.load_verify_locations(cadata=self.text)
-        return context
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,9 @@ from deeptoken import clock, ids
 from deeptoken.api.public import Public
 from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
+from deeptoken.catalog.model import Channel
 from deeptoken.config import environment
+from deeptoken.gateway.condition import conditions, open_breakers
 from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.pace import Pace
@@ -31,10 +33,11 @@ from deeptoken.gateway.router import Router
 from deeptoken.gateway.serve import Deadlines, Gateway
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.gateway.upstream import Upstream
+from deeptoken.identity.caller import Caller
 from deeptoken.installation import declare, snapshot
 from deeptoken.jobs import Jobs
+from deeptoken.ledger.postings import Left, Sweep
 from deeptoken.ledger.postings import Room as Money
-from deeptoken.ledger.postings import Sweep
 from deeptoken.money import NanoUsd
 from deeptoken.net import Client, Proxies
 from deeptoken.observe.logs import Forwarded, Log
@@ -71,6 +74,14 @@ class Books:
     def room(self, wallet: str) -> Money:
         return self._writer.room(wallet) or NOTHING
 
+    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int) -> list[Left]:
+        return self._writer.left(
+            caller.wallet, caller.key, caller.limits, minimum=minimum, tokens_minimum=tokens_minimum
+        )
+
+    async def recent_answers(self, wallet: str, model: str) -> list[int]:
+        return await read(self._path, lambda reader: reader.recent_answers(wallet, model))
+
     async def generation(self, wallet: str, id: str) -> Mapping[str, Any] | None:
         record = await read(self._path, lambda reader: reader.usage(id, wallet))
         return None if record is None else shown(record, attempts=True)
@@ -101,9 +112,13 @@ class Running:
         """Read keys and catalog anew, when people, channels or prices were written."""
         await self._stale.wait()
         self._stale.clear()
+        before = _in_use(self.gateway.snapshot)
         try:
             self.gateway.snapshot = await self.read_snapshot()
             self.gateway.router.kept(self.gateway.snapshot.catalog.channels)
+            for name in _in_use(self.gateway.snapshot) - before:
+                # Who puts a channel into use again says that it is well.
+                self.gateway.router.means.health.clear(name)
         except StoreError as error:
             # A revocation must not be lost: it is read again until it can be.
             self._stale.set()
@@ -138,14 +153,24 @@ class Running:
 
     def state(self) -> dict[str, Any]:
         """What `/readyz` says. The providers' health does not count, else their outage would be ours."""
-        channels = {channel.name: channel.enabled for channel in self.gateway.snapshot.catalog.channels}
         checks = {
             "database": not self._writer.failing,
-            "channels": any(channels.values()),
+            "channels": any(channel.enabled for channel in self.gateway.snapshot.catalog.channels),
             "shutting_down": self.draining,
         }
         ready = checks["database"] and checks["channels"] and not self.draining
-        return {"ready": ready, **checks, "channel": channels}
+        return {"ready": ready, **checks}
+
+    def health(self) -> dict[str, Any]:
+        """What it says of the channels, to operators."""
+        means = self.gateway.router.means
+        channels = self.gateway.snapshot.catalog.channels
+        found, left_out = conditions(channels, means.health.states(means.now()))
+        return {"health": found, "health_left_out": left_out}
+
+
+def _in_use(snapshot: Snapshot) -> set[str]:
+    return {channel.name for channel in snapshot.catalog.channels if channel.enabled}
 
 
 class Orders(msgspec.Struct):
@@ -200,7 +225,9 @@ async def run(
         jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
         running.v1 = V1(running.gateway, Books(writer, settings), log, metrics, settings.server)
         _gauges(metrics, running.gateway, writer)
-        public = Public(lambda: running.gateway.snapshot.catalog, running.state, metrics, settings.server)
+        public = Public(
+            lambda: running.gateway.snapshot.catalog, running.state, running.health, metrics, settings.server
+        )
         listener = server(public.application(), running.v1.serve, settings.server)
         listener.listening = listening
         await _serve(listener, door, running, orders)
@@ -241,8 +268,24 @@ def _gauges(metrics: Metrics, gateway: Gateway, writer: Writer) -> None:
     metrics.gauge("in_flight", "Calls in flight.", lambda: gateway.room.taken)
     means = gateway.router.means
     metrics.gauge("queue_length", "Calls that wait for room on a channel.", lambda: means.queue.length)
+    metrics.gauges(
+        "breaker_open",
+        "1 where a breaker is open; without a model, the channel's own.",
+        ("channel", "model"),
+        lambda: _open_breakers(gateway),
+    )
     metrics.gauge("holds_open", "Open holds.", lambda: writer.holds_open)
     metrics.gauge("ledger_queue", "Operations that wait for the ledger's disk.", lambda: writer.queue_length)
+
+
+def _open_breakers(gateway: Gateway) -> dict[tuple[str, ...], float]:
+    catalog, means = gateway.snapshot.catalog, gateway.router.means
+
+    def label(channel: Channel, id: str) -> str | None:
+        models = (catalog.model(id, group) for group in channel.groups)
+        return next((catalog.label(model) for model in models if model is not None), None)
+
+    return open_breakers(catalog.channels, means.health.states(means.now()), label)
 
 
 async def _serve(listener: Server, door: socket.socket, running: Running, orders: Orders) -> None:

@@ -8,7 +8,7 @@ The file owns what it declares; money and people that leave it stay.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -198,7 +198,7 @@ def snapshot(settings: Settings, reader: Reader, secrets: Secrets) -> Snapshot:
         if key.revoked_us is not None:
             revoked.add(key.sha256)
         elif key.out_of_file_us is None and key.owner in users:
-            callers[key.sha256] = _caller(key, users[key.owner], groups)
+            callers[key.sha256] = caller_of(key, users[key.owner], groups)
     return Snapshot(keys=Keys(callers, revoked), catalog=catalog)
 
 
@@ -214,7 +214,8 @@ def _priced(entry: Entry, prices: dict[str, PriceVersion]) -> Entry:
     return msgspec.structs.replace(entry, rates=price.rates, tiers=price.tiers, price_id=price.id)
 
 
-def _caller(key: Key, user: User, groups: dict[str, Group]) -> Caller:
+def caller_of(key: Key, user: User, groups: Mapping[str, Group]) -> Caller:
+    """A key as the path of a call knows it, with what that needs of its owner."""
     return Caller(
         key=key.id,
         key_name=key.name,

@@ -23,6 +23,8 @@ NAMES = {
     "charged_credits_total": {"model"},
     "operator_loss_credits_total": {"cause"},
     "in_flight": set(),
+    "queue_length": set(),
+    "breaker_open": {"channel", "model"},
     "holds_open": set(),
     "ledger_queue": set(),
     "overhead_seconds": set(),
@@ -30,7 +32,7 @@ NAMES = {
     "first_token_seconds": {"channel"},
     "ledger_commit_seconds": set(),
 }
-"""Of the specification's, all that this version has: calls do not queue, and no breaker opens."""
+"""The specification's."""
 
 
 def record(**facts: Any) -> Record:
@@ -67,8 +69,9 @@ def call(metrics: Metrics, usage: Usage = USAGE, waited_s: float = 0.9, **facts:
 def full() -> Metrics:
     """A page on which everything has happened once."""
     metrics = Metrics()
-    for name in ("in_flight", "holds_open", "ledger_queue"):
+    for name in ("in_flight", "queue_length", "holds_open", "ledger_queue"):
         metrics.gauge(name, name, lambda: 3)
+    metrics.gauges("breaker_open", "open", ("channel", "model"), lambda: {("a", "m"): 1.0})
     call(metrics)
     metrics.attempts([("a", "ok"), ("b", "timeout")])
     metrics.charged("acme/*", 1)
@@ -181,6 +184,19 @@ def test_a_gauge_is_read_when_the_page_is_asked_for() -> None:
     flying[0] = 7
 
     assert (first, at(metrics, "in_flight")) == (1, 7)
+
+
+def test_a_gauge_with_labels_has_a_number_for_each_and_forgets_what_is_gone() -> None:
+    metrics = Metrics()
+    open_breakers: dict[tuple[str, ...], float] = {("a", ""): 0.0, ("a", "m"): 1.0}
+    metrics.gauges("breaker_open", "Open.", ("channel", "model"), lambda: open_breakers)
+
+    first = samples(metrics)
+    del open_breakers["a", "m"]
+
+    assert first["breaker_open", frozenset({"channel": "a", "model": "m"}.items())] == 1
+    assert at(metrics, "breaker_open", channel="a", model="") == 0
+    assert len(samples(metrics)) == len(first) - 1
 
 
 def test_a_label_with_odd_characters_is_read_as_it_was() -> None:

@@ -17,6 +17,7 @@ from deeptoken.store.queries import statements
 from deeptoken.store.queries.money import UsageFilter
 from deeptoken.store.queries.people import Key, StoredChannel, User
 from deeptoken.store.reads import Reader
+from deeptoken.wire.usage import Usage
 
 OPS = User(id=WALLET, name="ops", tier="pro", operator=True, from_file=True, created_us=5)
 CI = Key(
@@ -174,6 +175,29 @@ def test_usage_rows_are_listed_newest_first_by_any_of_their_traits(path: Path) -
         assert count(UsageFilter(model="other")) == 0
         assert count(UsageFilter(since_us=rows[1].settled_us, until_us=rows[0].settled_us)) == 1
         assert reader.usages(UsageFilter(after=rows[1].id)) == rows[2:]
+
+
+def test_the_last_answers_of_a_model_are_those_that_a_wallet_got_whole_newest_first(path: Path) -> None:
+    async def main() -> None:
+        async with open_writer(path) as ledger:
+            for wallet in (WALLET, "usr_2"):
+                await fund(ledger, wallet=wallet)
+            for number in range(1, 4):
+                one = call()
+                await ledger.post(hold(one))
+                await ledger.post(settle(one, usage=Usage(completion=number, reasoning=10)))
+            other, theirs, cut = msgspec.structs.replace(call(), model="other"), call(wallet="usr_2"), call()
+            for one in (other, theirs, cut):
+                await ledger.post(hold(one))
+            await ledger.post(settle(other))
+            await ledger.post(settle(theirs))
+            await ledger.post(Settle(cut.id, COST, "cut", Usage(completion=9)))
+
+    asyncio.run(main())
+
+    with Reader(path) as reader:
+        assert reader.recent_answers(WALLET, "sim/text") == [13, 12, 11]
+        assert reader.recent_answers(WALLET, "nothing") == []
 
 
 def test_text_of_any_kind_comes_back_and_the_chain_still_holds(path: Path) -> None:

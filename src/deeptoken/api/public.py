@@ -28,17 +28,19 @@ FORWARDED = ("forwarded", "x-forwarded-for", "via")
 
 
 class Public:
-    """The routes outside ``/v1``. `catalog` and `state` are asked at each request."""
+    """The routes outside ``/v1``. `catalog`, `state` and `health` are asked at each request."""
 
     def __init__(
         self,
         catalog: Callable[[], Catalog],
         state: Callable[[], dict[str, Any]],
+        health: Callable[[], dict[str, Any]],
         metrics: Metrics,
         server: Server,
     ) -> None:
         self._catalog = catalog
         self._state = state
+        self._health = health
         self._metrics = metrics
         self._server = server
 
@@ -70,9 +72,10 @@ class Public:
         return _json(request, {"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
-        """Whether a balancer should send calls here."""
+        """Whether a balancer should send calls here; for who may read the metrics, how the channels stand."""
         state = self._state()
-        return _json(request, state, status=200 if state["ready"] else 503)
+        told = state | self._health() if self._may_read(request) else state
+        return _json(request, told, status=200 if state["ready"] else 503)
 
     async def metrics(self, request: Request) -> Response:
         """For who has the token; without one, for this machine, unless the request was forwarded.
@@ -80,14 +83,19 @@ class Public:
         Raises:
             PermissionDenied: anyone else.
         """
-        token = self._server.metrics_token
-        if token is not None:
-            sent = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(sent.encode(), token.encode()):
+        if not self._may_read(request):
+            if self._server.metrics_token is not None:
                 raise PermissionDenied("Send the metrics token: Authorization: Bearer ...")
-        elif not _is_local(request):
             raise PermissionDenied("Without server.metrics_token, /metrics answers this machine only.")
         return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=_ids(request))
+
+    def _may_read(self, request: Request) -> bool:
+        """What is the operator's: the names of channels, and what is wrong with them."""
+        token = self._server.metrics_token
+        if token is None:
+            return _is_local(request)
+        sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(sent.encode(), token.encode())
 
 
 def _is_local(request: Request) -> bool:

@@ -18,6 +18,7 @@ from deeptoken.api.completions import TextEvents, TextWhole
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
+from deeptoken.api.quote import Purse, quoted
 from deeptoken.api.responses import ResponseEvents, ResponseWhole, error_body
 from deeptoken.catalog.listing import entry
 from deeptoken.catalog.tokens import input_tokens
@@ -62,7 +63,7 @@ OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
 
 
-class Books(Protocol):
+class Books(Purse, Protocol):
     """What the routes read of the ledger."""
 
     def room(self, wallet: str) -> Room: ...
@@ -88,6 +89,7 @@ class V1:
             MESSAGES: ("POST", self._messages),
             RESPONSES: ("POST", self._responses),
             COUNT_TOKENS: ("POST", self._count_tokens),
+            "/v1/quote": ("POST", self._quote),
             "/v1/models": ("GET", self._models),
             "/v1/credits": ("GET", self._credits),
             "/v1/generation": ("GET", self._generation),
@@ -177,6 +179,10 @@ class V1:
         exchange.form = MESSAGE
         if exchange.call.secret is None:
             exchange.call.secret = exchange.header(b"x-api-key")
+
+    async def _quote(self, exchange: Exchange) -> None:
+        exchange.read_options()
+        _json(exchange, await quoted(self._gateway, self._books, exchange.call, exchange))
 
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call

@@ -7,8 +7,10 @@ import click
 import msgspec
 
 from deeptoken import config, ids
-from deeptoken.catalog.model import Channel
 from deeptoken.cli.books import reader, write
+from deeptoken.cli.channel_health import channels_health
+from deeptoken.cli.channel_list import Listed, as_row, every, listed, models_text, source, state
+from deeptoken.cli.channel_plan import plan_channels
 from deeptoken.cli.channel_settings import (
     changed_channel,
     credential,
@@ -16,6 +18,7 @@ from deeptoken.cli.channel_settings import (
     raw_settings,
     with_settings,
 )
+from deeptoken.cli.channel_test import test_channel
 from deeptoken.cli.names import find_channel
 from deeptoken.cli.options import Mistake, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
@@ -26,17 +29,13 @@ from deeptoken.store.queries.statements import add_channel, remove_channel, set_
 from deeptoken.store.secrets import load_secrets
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """A channel with where it lives; `row` is None for one of the configuration file."""
-
-    channel: Channel
-    has_key: bool
-    row: StoredChannel | None = None
-
-
 @click.group()
 def command() -> None:
     """Channels. One that the configuration file declares is changed there."""
+
+
+for other in (channels_health, plan_channels, test_channel):
+    command.add_command(other)
 
 
 @command.command("list")
@@ -60,7 +59,7 @@ def list_channels(file: Path | None, as_json: bool) -> None:
                 "weight": str(one.channel.weight),
                 "groups": ", ".join(one.channel.groups),
                 "models": models_text(one.channel),
-                "declared in": _source(one),
+                "declared in": source(one),
             }
             for one in channels
         ],
@@ -78,7 +77,7 @@ def show_channel(name: str, file: Path | None, as_json: bool) -> None:
     settings = load(file)
     channels = {one.channel.name: one for one in every(settings)}
     rows = [one.row for one in channels.values() if one.row is not None]
-    _print(channels.get(name) or _listed(find_channel(rows, name, channels)), as_json)
+    _print(channels.get(name) or listed(find_channel(rows, name, channels)), as_json)
 
 
 @command.command("create")
@@ -102,7 +101,7 @@ def create_channel(
     channel = msgspec.structs.replace(channel, secret=secret or "", enabled=not disabled)
     row = stored(channel, load_secrets(settings.database.path), id=ids.new_id("channel"))
     write(settings, add_channel(row))
-    _print(_listed(row), as_json)
+    _print(listed(row), as_json)
 
 
 @command.command("edit")
@@ -118,14 +117,14 @@ def edit_channel(name: str, file: Path | None, as_json: bool, **told: Any) -> No
     secret = credential(told, config.environment(), row.settings["provider"], ask=False)
     if not raw and secret is None:
         raise Mistake("Say what to change; `deeptoken channels edit --help` lists what can be.")
-    channel = changed_channel(settings, _listed(row).channel, raw)
+    channel = changed_channel(settings, listed(row).channel, raw)
     wanted = stored(
         msgspec.structs.replace(channel, secret=secret or ""), load_secrets(settings.database.path), id=row.id
     )
     if secret is None:
         wanted = msgspec.structs.replace(wanted, secret=row.secret)
     write(settings, set_channel(wanted))
-    _print(_listed(wanted), as_json)
+    _print(listed(wanted), as_json)
 
 
 @command.command("enable")
@@ -153,44 +152,6 @@ def delete(name: str, file: Path | None) -> None:
     row = _find(settings, name)
     write(settings, remove_channel(row.id))
     click.echo(f"The channel {row.name} is deleted.")
-
-
-def every(settings: Settings) -> list[Listed]:
-    """The file's channels, and those of the database that it does not name."""
-    owned = {channel.name for channel in settings.channels}
-    with reader(settings) as books:
-        rows = [row for row in books.channels() if row.name not in owned]
-    declared = [Listed(channel, has_key=bool(channel.secret)) for channel in settings.channels]
-    return [*declared, *map(_listed, rows)]
-
-
-def state(channel: Channel) -> str:
-    return "enabled" if channel.enabled else "disabled"
-
-
-def models_text(channel: Channel) -> str:
-    """``gpt-4o, fast=gpt-4o-mini``; without models, what the price book knows."""
-    pairs = (ours if ours == theirs else f"{ours}={theirs}" for ours, theirs in channel.models.items())
-    return ", ".join(pairs) or "all in the price book"
-
-
-def as_row(one: Listed) -> dict[str, Any]:
-    """A channel as JSON, without its credential."""
-    settings = msgspec.to_builtins(msgspec.structs.replace(one.channel, secret=""))
-    del settings["secret"]
-    row = one.row
-    return {
-        "id": row.id if row else None,
-        **settings,
-        "has_api_key": one.has_key,
-        "source": "database" if row else "file",
-        "created_us": row.created_us if row else None,
-    }
-
-
-def _listed(row: StoredChannel) -> Listed:
-    channel = msgspec.convert({**row.settings, "enabled": row.enabled}, Channel)
-    return Listed(channel, has_key=row.secret is not None, row=row)
 
 
 def _find(settings: Settings, name: str) -> StoredChannel:
@@ -242,11 +203,7 @@ def _print(one: Listed, as_json: bool) -> None:
             "requests a minute": str(channel.rpm or ""),
             "tokens a minute": str(channel.tpm or ""),
             "options": ", ".join(f"{name} {value}" for name, value in channel.options.items()),
-            "declared in": _source(one),
+            "declared in": source(one),
             "created": time(one.row.created_us) if one.row else None,
         }
     )
-
-
-def _source(one: Listed) -> str:
-    return "" if one.row else "file"

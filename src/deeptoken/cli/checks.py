@@ -11,7 +11,7 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.catalog.patterns import is_pattern
-from deeptoken.cli.channels import every
+from deeptoken.cli.channel_list import every
 from deeptoken.cli.models import catalog_of
 from deeptoken.cli.output import time
 from deeptoken.errors import DeeptokenError

@@ -17,9 +17,16 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What a gateway listens on, and where one finds it on the same machine."""
 
 
+def with_url(command: Command) -> Command:
+    """`--url`, where the gateway is not where the configuration says."""
+    return click.option("--url", help="The gateway: http://127.0.0.1:8080. By default the configuration's.")(
+        command
+    )
+
+
 def with_gateway(command: Command) -> Command:
     options = [
-        click.option("--url", help="The gateway: http://127.0.0.1:8080. By default the configuration's."),
+        with_url,
         click.option(
             "--key-env",
             default=KEY_VARIABLE,

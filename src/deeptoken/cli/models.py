@@ -15,7 +15,7 @@ from deeptoken.catalog.listing import prices
 from deeptoken.catalog.model import Group, Model
 from deeptoken.catalog.seed import Difference, update
 from deeptoken.cli.books import reader, write
-from deeptoken.cli.channels import every
+from deeptoken.cli.channel_list import every
 from deeptoken.cli.names import unknown
 from deeptoken.cli.options import Mistake, load, say, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
@@ -53,7 +53,7 @@ with_group = click.option("--group", "name", default="default", help="As this gr
 def list_models(name: str, file: Path | None, as_json: bool) -> None:
     """What can be called, by id. Families that a pattern serves are not listed one by one."""
     settings = load(file)
-    group, catalog = _group(settings, name), catalog_of(settings)
+    group, catalog = find_group(settings, name), catalog_of(settings)
     models = [model for id in catalog.exact_ids(name) if (model := catalog.model(id, name)) is not None]
     if as_json:
         for model in models:
@@ -88,7 +88,7 @@ def list_models(name: str, file: Path | None, as_json: bool) -> None:
 def show_model(id: str, name: str, file: Path | None, as_json: bool) -> None:
     """One model: prices, ratios, the channels that serve it."""
     settings = load(file)
-    group, catalog = _group(settings, name), catalog_of(settings)
+    group, catalog = find_group(settings, name), catalog_of(settings)
     model = catalog.model(id, name)
     if model is None:
         cure = "no enabled channel of this group serves it, or it has no price"
@@ -201,7 +201,7 @@ def catalog_of(settings: Settings) -> Catalog:
     return Catalog.build(channels=channels, models=settings.models, book=entries, groups=settings.groups)
 
 
-def _group(settings: Settings, name: str) -> Group:
+def find_group(settings: Settings, name: str) -> Group:
     groups = {group.name: group for group in settings.groups}
     if name not in groups:
         raise Mistake(f"--group: there is no group {name!r}; known: {', '.join(groups)}.")

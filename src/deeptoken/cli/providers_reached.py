@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from deeptoken import clock, config
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
-from deeptoken.cli.channels import Listed, every
+from deeptoken.cli.channel_list import Listed, every
 from deeptoken.cli.checks import Check
 from deeptoken.gateway.credentials import Credentials, NoToken
 from deeptoken.installation import opened

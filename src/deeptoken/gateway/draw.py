@@ -18,6 +18,14 @@ FEW = 8
 DRAWS_MAX = 24
 """Draws that find nobody, before the rest of many is weighed one by one too."""
 
+OUT = {
+    "breaker": "it fails too often",
+    "cooling": "it is rate limited",
+    "credential": "it refuses the gateway's account",
+    "misconfigured": "it does not have the model",
+}
+"""What is wrong with a channel, for people. It names nobody: callers read it too."""
+
 By = Literal["weight", "order", "price", "throughput", "latency", "served", "hope"]
 Draw = Callable[[], float]
 """Numbers in [0, 1)."""
@@ -138,10 +146,16 @@ class View:
         if self._health is not None:
             standing = self._health.standing(at.channel.name, at.model.id, self._now)
             if standing.open:
-                return f"{standing.why}; its probe is due in {max(0.0, standing.until - self._now):.3g} s"
+                return f"{OUT.get(standing.why, standing.why)}; {self._back(standing)}"
         if self._full is not None and self._full(at.channel):
             return "it serves as many calls as it may"
         return None
+
+    def _back(self, standing: Standing) -> str:
+        if standing.probing:
+            return "a probe is under way"
+        what = "asked again" if standing.why == "cooling" else "its probe is due"
+        return f"{what} in {max(0.0, standing.until - self._now):.3g} s"
 
 
 class Lots:

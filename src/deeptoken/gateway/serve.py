@@ -110,6 +110,19 @@ class Gateway:
                             await outlet.drain()
                 outlet.finish()
 
+    async def sought(self, call: Inbound, peer: Peer) -> tuple[Caller, Sought]:
+        """What `call` would ask for: its path up to the route, for who wants to know before.
+
+        Raises the errors of these steps.
+        """
+        snapshot = self.snapshot
+        caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
+        with self.room:
+            chat = _read(call, await peer.read_body())
+            sought = _authorised(call, snapshot, caller, chat)
+            self._deadline(call, chat)
+            return caller, sought
+
     def _deadline(self, call: Inbound, chat: Chat) -> float:
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
         return call.began + (most if call.timeout is None else min(most, _seconds(call.timeout)))

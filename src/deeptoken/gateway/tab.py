@@ -20,7 +20,7 @@ from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.meter import Meter
 from deeptoken.gateway.refusal import charge_alone, outcome_of, refusal, repeated, status_of
-from deeptoken.gateway.terms import Terms, least
+from deeptoken.gateway.terms import FIRST_WORDS, Terms, least
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.identity.caller import Caller
@@ -52,8 +52,6 @@ CHEAP = usd("0.02")
 SMALL_SHARE, TINY_SHARE = 10, 200
 """Once counted: the most is held when it is at most $0.02 and a tenth of what is available, or a 200th."""
 GRANT_MIN, GRANT_MAX, GRANT_SHARE = 512, 4096, 8
-FIRST_WORDS = 16
-"""Tokens that an answer must be able to have; fewer if fewer are asked for."""
 GRANT_S = 10
 """An extension lasts that long at the rate so far."""
 MARGIN_MIN = 32
@@ -123,8 +121,7 @@ class Tab:
     # The hold.
 
     async def __aenter__(self) -> "Tab":
-        each = self._terms.longest(self._chat.request)
-        self._most = self._choices * each
+        self._most = self._choices * self._terms.longest(self._chat.request)
         worst = self._price_of(self._most)
         cap = self._call.cost_max
         # Above the caller's own cap nothing is cheap: no share is asked for, and the answer tells the room.
@@ -133,15 +130,13 @@ class Tab:
         if isinstance(answer, Held):
             self._hold_is(answer.amount, self._most)
         else:
-            await self._hold_counted(each, answer.room)
+            await self._hold_counted(answer.room)
         return self
 
-    async def _hold_counted(self, each: int, room: Room) -> None:
+    async def _hold_counted(self, room: Room) -> None:
         """The prompt is counted; what the balance affords bounds the answer; a first grant is held."""
         self._meter.count_prompt()
-        context = self._terms.context
-        if context is not None:
-            each = max(1, min(each, context - self._meter.prompt))
+        each = self._terms.longest(self._chat.request, self._meter.prompt)
         first = self._choices * min(FIRST_WORDS, each)
         self._most = self._choices * each
         minimum = self._price_of(first)

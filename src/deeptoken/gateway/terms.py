@@ -7,6 +7,8 @@ from deeptoken.wire.chat import ChatRequest
 
 OUTPUT_UNKNOWN = 131_072
 """The most that a model generates when nobody told."""
+FIRST_WORDS = 16
+"""Tokens that an answer must be able to have; fewer if fewer are asked for."""
 
 
 class Terms:
@@ -21,11 +23,15 @@ class Terms:
         """That of an only model."""
         self.context = models[0].context if len(models) == 1 else _largest(models)
 
-    def longest(self, request: ChatRequest) -> int:
-        """The most tokens that a choice may have."""
+    def longest(self, request: ChatRequest, prompt: int | None = None) -> int:
+        """The most tokens that a choice may have; with a counted prompt, as the context has left."""
         if self._price is not None:
-            return _longest(request, self.models[0])
-        return max(_longest(request, model) for model in self.models)
+            longest = _longest(request, self.models[0])
+        else:
+            longest = max(_longest(request, model) for model in self.models)
+        if prompt is None or self.context is None:
+            return longest
+        return max(1, min(longest, self.context - prompt))
 
     def price_of(self, prompt: int, completion: int) -> NanoUsd:
         """An upper bound for so many tokens."""

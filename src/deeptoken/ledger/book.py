@@ -25,7 +25,7 @@ from collections.abc import Iterable
 import msgspec
 
 from deeptoken.ledger.admission import extension, granted, refusal, room
-from deeptoken.ledger.ceilings import Ceilings
+from deeptoken.ledger.ceilings import SOON_US, Ceilings
 from deeptoken.ledger.changes import Changes, EntryRow, HoldRow, LotRow, UsageRow, WalletRow
 from deeptoken.ledger.claims import Claims
 from deeptoken.ledger.journal import Journal
@@ -41,6 +41,8 @@ from deeptoken.ledger.postings import (
     Grant,
     Held,
     Hold,
+    Left,
+    Limit,
     OpenWallet,
     Posting,
     Refund,
@@ -122,6 +124,27 @@ class Book:
         """What a wallet can pay; its `balance` is without credit that older calls alone may use."""
         owner = self._vault.find(wallet, now_us)
         return None if owner is None else room(owner, None)
+
+    def left(
+        self,
+        wallet: str,
+        key: str,
+        limits: tuple[Limit, ...],
+        *,
+        minimum: int,
+        tokens_minimum: int,
+        now_us: int,
+    ) -> list[Left]:
+        """What the wallet and each limit of a key leave for a hold of at least that. Nothing is held."""
+        owner = self._vault.find(wallet, now_us)
+        there = NO_ROOM if owner is None else room(owner, None)
+        short = there.balance < minimum or there.available < minimum or owner is None
+        cure = SOON_US if short and there.balance >= minimum and owner is not None else None
+        meter = self._ceilings.meter(key, limits, now_us)
+        return [
+            Left("wallet", "wallet", None, there.balance, there.available, short, cure),
+            *(() if meter is None else meter.left(minimum, tokens_minimum, now_us)),
+        ]
 
     # A call.
 

@@ -22,7 +22,7 @@ import msgspec
 from deeptoken.ledger.journal import Journal
 from deeptoken.ledger.lots import OpenHold
 from deeptoken.ledger.past import Past
-from deeptoken.ledger.postings import Limit
+from deeptoken.ledger.postings import Left, Limit
 from deeptoken.ledger.windows import CHARGED, KEPT_MAX, TOKENS, History, Window
 from deeptoken.money import AMOUNT_MAX
 
@@ -126,6 +126,22 @@ class Meter:
         budgets = [block for block in blocks if block.budget]
         worst = max(budgets or blocks, key=_wait_us)
         return Blocked(worst.budget, worst.name, max(blocks, key=_wait_us).retry_after_us)
+
+    def left(self, minimum: int, tokens_minimum: int, now_us: int) -> list[Left]:
+        """What each limit leaves, and which of them refuse a hold of at least that."""
+        found = (
+            [_left(limit, window, self.held, minimum, now_us) for limit, window in self.usd]
+            + [
+                _left(limit, window, self.tokens_held, tokens_minimum, now_us)
+                for limit, window in self.tokens
+            ]
+            + [_left(limit, window, 0, 1, now_us) for limit, window in self.requests]
+        )
+        if (limit := self.concurrent) is not None:
+            free = max(0, limit.most - self.open)
+            cure = SOON_US if not free and limit.most > 0 else None
+            found.append(Left(limit.name, limit.kind, limit.most, limit.most, free, not free, cure))
+        return found
 
     @staticmethod
     def _cure(limit: Limit, window: Window, held: int, need: int, now_us: int) -> int | None:
@@ -243,6 +259,14 @@ class Ceilings:
             if created_us > edge_us:
                 window.add(created_us, 1)
         return window
+
+
+def _left(limit: Limit, window: Window, held: int, need: int, now_us: int) -> Left:
+    balance = max(0, limit.most - window.total)
+    available = max(0, balance - held)
+    refuses = available < need
+    cure = Meter._cure(limit, window, held, need, now_us) if refuses else None
+    return Left(limit.name, limit.kind, limit.most, balance, available, refuses, cure)
 
 
 def _wait_us(block: Blocked) -> int:

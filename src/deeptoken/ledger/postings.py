@@ -253,3 +253,24 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected"):
 
 
 Answer = Held | NotCheap | Refused | Settled | Repeat | Done | Rejected
+
+
+# What is told without a posting.
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What the wallet or a limit leaves now: nano-USD, tokens or calls, by its `kind`."""
+
+    name: str
+    """``wallet``, or the limit's name."""
+    kind: Literal["wallet", "usd", "tokens", "requests", "concurrent"]
+    most: int | None
+    """The limit; None of a wallet."""
+    balance: int
+    """What is left where only ended calls count."""
+    available: int
+    """What open ones leave of that."""
+    refuses: bool
+    """A hold of at least what was asked for would be refused because of it."""
+    retry_after_us: int | None = None
+    """When it would pass, if time alone cures it."""

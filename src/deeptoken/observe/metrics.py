@@ -7,7 +7,7 @@ A call adds to plain numbers; the library's families are made of them when someb
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -98,13 +98,19 @@ class Metrics:
             "deeptoken_first_token_seconds", "Time to the first token.", UPSTREAM_S, ("channel",)
         )
         self._commit = Times("deeptoken_ledger_commit_seconds", "A batch made durable.", COMMIT_S)
-        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._gauges: list[tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
         """A gauge that is read when Prometheus asks."""
-        self._gauges.append((f"deeptoken_{name}", help, read))
+        self.gauges(name, help, (), lambda: {(): read()})
+
+    def gauges(
+        self, name: str, help: str, labels: Labels, read: Callable[[], Mapping[Labels, float]]
+    ) -> None:
+        """The same with labels: their values, and the number for each."""
+        self._gauges.append((f"deeptoken_{name}", help, labels, read))
 
     def request(self, model: str, record: Record, waited_s: float, classes: tuple[int, ...]) -> None:
         """A call that ended. `classes` are the tokens of CLASSES."""
@@ -143,5 +149,8 @@ class Metrics:
             yield counts.family()
         for times in (self._overhead, self._upstream, self._first, self._commit):
             yield times.family()
-        for name, help, read in self._gauges:
-            yield GaugeMetricFamily(name, help, value=read())
+        for name, help, labels, read in self._gauges:
+            family = GaugeMetricFamily(name, help, labels=labels)
+            for values, number in read().items():
+                family.add_metric(values, number)
+            yield family

@@ -45,6 +45,10 @@ class Reader:
         """The newest that match, newest first."""
         return money.usage_records(self._connection, which or UsageFilter(), limit)
 
+    def recent_answers(self, wallet: str, model: str) -> list[int]:
+        """How many tokens the wallet's latest whole answers of a model had, newest first."""
+        return money.recent_answers(self._connection, wallet, model)
+
     def wallet(self, id: str) -> Wallet | None:
         found = money.wallets(self._connection, id)
         return found[0] if found else None

@@ -24,6 +24,8 @@ from deeptoken.ledger.postings import (
     Extend,
     Fence,
     Hold,
+    Left,
+    Limit,
     Posting,
     Rejected,
     Repeat,
@@ -120,6 +122,15 @@ class Writer:
     def room(self, wallet: str) -> Room | None:
         """What a wallet has now, and what of it is free; None if there is no such wallet."""
         return self.book.room(wallet, self._clock.now_us())
+
+    def left(
+        self, wallet: str, key: str, limits: tuple[Limit, ...], *, minimum: int, tokens_minimum: int
+    ) -> list[Left]:
+        """What wallet and limits leave for a hold of at least that; see `Book.left`."""
+        now_us = self._clock.now_us()
+        return self.book.left(
+            wallet, key, limits, minimum=minimum, tokens_minimum=tokens_minimum, now_us=now_us
+        )
 
     @property
     def failing(self) -> bool:

@@ -98,6 +98,13 @@ RECORD_BY_LABEL = f"""
 {RECORD} where request_label = $1 and request_label <> usage.request_id and ($2 is null or key.owner = $2)
 order by usage.request_id desc limit 1
 """
+RECENT_ANSWERS = """
+select completion_tokens from (
+    select model, outcome, completion_tokens from usage where wallet_id = $1 order by request_id desc limit $3
+) where model = $2 and outcome = 'complete'
+"""
+RECENT_CALLS = 200
+"""So many calls of a wallet are looked at for those of one model: few rows, by an index."""
 CONDITIONS = {
     "wallet": "wallet_id = $1",
     "key": "key_id in (select id from key where id = $2 or name = $2)",
@@ -152,6 +159,12 @@ def usage_records(connection: apsw.Connection, which: UsageFilter, limit: int) -
     statement = f"{RECORD} {where} order by usage.request_id desc limit $9"
     rows = connection.execute(statement, numbered(*(getattr(which, name) for name in CONDITIONS), limit))
     return [_record(row) for row in rows]
+
+
+def recent_answers(connection: apsw.Connection, wallet: str, model: str) -> list[int]:
+    """The completion tokens of the wallet's latest whole answers of a model, newest first."""
+    rows = connection.execute(RECENT_ANSWERS, numbered(wallet, model, RECENT_CALLS))
+    return [row[0] for row in rows]
 
 
 def _record(row: tuple[Value, ...]) -> UsageRecord:

@@ -1,0 +1,58 @@
+"""``POST /v1/quote``: who would be asked for a call, what it would cost, which limits would bind.
+
+It is read, authorised and planned as the call itself would be. Nobody is asked, nothing is held, and nothing
+counts against a limit.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from deeptoken.catalog.model import Channel
+from deeptoken.gateway.affinity import conversation
+from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.plan import Plan, Sought, plan
+from deeptoken.gateway.quote import Costs, bounds, quote
+from deeptoken.gateway.route import Means
+from deeptoken.gateway.router import ANSWER_TOKENS, BYTES_A_TOKEN
+from deeptoken.gateway.serve import Gateway, Peer
+from deeptoken.identity.caller import Caller
+from deeptoken.ledger.postings import Left
+from deeptoken.money import NanoUsd
+
+
+class Purse(Protocol):
+    """What the ledger knows of a caller's money."""
+
+    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int) -> list[Left]:
+        """What wallet and limits leave for a hold of at least that."""
+
+    async def recent_answers(self, wallet: str, model: str) -> list[int]:
+        """How many tokens the wallet's latest whole answers of a model had, newest first."""
+
+
+async def quoted(gateway: Gateway, purse: Purse, call: Inbound, peer: Peer) -> dict[str, Any]:
+    """The quote for what `call` would ask for.
+
+    Raises what the call itself would, up to its hold.
+    """
+    caller, sought = await gateway.sought(call, peer)
+    made = _planned(gateway.router.means, caller, sought)
+    models = tuple({choice.candidate.model.id: choice.candidate.model for choice in made.choices}.values())
+    costs = Costs(sought.chat, models, sought.ratio_ppm)
+    recent = await purse.recent_answers(caller.wallet, models[0].id)
+    left = purse.left(caller, minimum=costs.needed, tokens_minimum=costs.prompt + costs.first)
+    return quote(sought, made, caller.group, costs, bounds(costs, left, call.cost_max), recent)
+
+
+def _planned(means: Means, caller: Caller, sought: Sought) -> Plan:
+    """The plan as a call would find it now, with its reasons."""
+    now, request = means.now(), sought.chat.request
+    conversed = conversation(caller.wallet, sought.models[0].model.id, sought.chat)
+    sought = msgspec.structs.replace(sought, served=means.affinity.served(conversed, now))
+    tokens = sought.chat.size // BYTES_A_TOKEN + (request.limit or ANSWER_TOKENS) * (request.n or 1)
+
+    def full(channel: Channel) -> bool:
+        return channel.paced and means.queue.full(channel, tokens, now)
+
+    return plan(sought, means.health, now, means.draw, full=full, explain=True)
