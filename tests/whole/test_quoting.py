@@ -185,6 +185,7 @@ def test_quotes_use_up_no_limit_and_the_call_after_them_does(scene: Scene) -> No
         ("", {"max_cost_usd": 0.0001}, "max_cost_usd"),
         (LITTLE, {"max_cost_usd": 0.00005}, "max_cost_usd"),
     ],
+    ids=["wallet", "ceiling", "cap", "cap-and-wallet"],
 )
 def test_what_clamps_a_quote_clamps_the_call_to_as_many_tokens(
     key: str, more: dict[str, Any], name: str, stream: bool, scene: Scene
@@ -207,6 +208,7 @@ def test_what_clamps_a_quote_clamps_the_call_to_as_many_tokens(
         (TINY, {}, "wallet", 402),
         ("", {"max_cost_usd": 0.000001}, "max_cost_usd", 400),
     ],
+    ids=["wallet", "cap"],
 )
 def test_what_a_quote_says_is_refused_is(
     key: str, more: dict[str, Any], name: str, status: int, scene: Scene
