@@ -3,20 +3,10 @@
 from collections import Counter
 
 import pytest
-from simulation_scene import (
-    ENTERPRISE,
-    FREE,
-    Bucket,
-    Said,
-    World,
-    by_model,
-    channel,
-    fails,
-    run,
-    well,
-)
 
 from deeptoken.errors import Overloaded, UpstreamRateLimited
+from routing_scene import ENTERPRISE, FREE, Said, World, run
+from scripted_channels import Bucket, by_model, channel, fails, well
 
 SEEDS = [1, 2]
 REFUSED = 10.0

@@ -1,9 +1,10 @@
 """Every channel is out: every call is told soon, and when one is well again calls succeed again."""
 
 import pytest
-from simulation_scene import Does, World, at_once, channel, fails, hangs, run, well
 
 from deeptoken.catalog.model import Timeouts
+from routing_scene import World, at_once, run
+from scripted_channels import Does, channel, fails, hangs, well
 
 HANG_S = 8.0
 QUICK = Timeouts(first_byte=HANG_S)

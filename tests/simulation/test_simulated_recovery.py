@@ -1,7 +1,9 @@
 """A channel that broke sees only probes, and when it is well again its traffic comes back by and by."""
 
 import pytest
-from simulation_scene import World, at_once, channel, fails, hangs, run, well
+
+from routing_scene import World, at_once, run
+from scripted_channels import channel, fails, hangs, well
 
 BROKE = 10.0
 WAYS = {

@@ -251,7 +251,8 @@ class Upstream:
         try:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
-            return _failed(error)
+            # One that the caller's own deadline kept from connecting says nothing of the channel.
+            return _failed(Stalled() if clock.monotonic() >= wanted.deadline else error)
         except ValueError:
             # A credential or an address that no request can carry. Its text stays out of every message.
             return Failure(
@@ -273,8 +274,9 @@ class Upstream:
         if at.channel.provider == "sim":
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
-        connect_s = at.channel.timeout.connect
-        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - clock.monotonic()))
+        now = clock.monotonic()
+        connect_s = max(SOME, min(at.channel.timeout.connect, wanted.deadline - now))
+        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - now))
 
     async def _begin(
         self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float

@@ -1,10 +1,9 @@
 """Days of traffic in seconds: the real routing on virtual time, over channels that do as their scripts say.
 
-    World     channels, their scripts, a router; what was tried and what became of it
-    Script    from which second on a channel does what: `well`, `fails`, `hangs`, `flaky`, `breaks`, `Bucket`
+    World     channels and their scripts (`scripted_channels.py`), a router; what was tried, what came of it
     Said      a call: what is asked, by whom, and when its client leaves
 
-Time is the virtual loop's and begins at 0; chance is drawn from a seed, so that each run can be had again.
+Time is the virtual loop's and begins at 0.
 """
 
 import asyncio
@@ -12,14 +11,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 import virtual_loop
 from deeptoken.catalog.catalog import Found
-from deeptoken.catalog.model import Candidate, Channel, Group, Model, Price, Rates, Timeouts
-from deeptoken.errors import DeeptokenError
+from deeptoken.catalog.model import Candidate, Channel, Group, Model, Price, Rates
+from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.pace import Pace
 from deeptoken.gateway.plan import Sought
@@ -31,6 +30,7 @@ from deeptoken.identity.caller import Caller
 from deeptoken.money import PicoUsd
 from deeptoken.providers.base import Asked, Cause, Failure, Reply
 from deeptoken.wire.chat import read
+from scripted_channels import Chance, Does, Script, Told, channel
 from virtual_loop import now
 
 T = TypeVar("T")
@@ -41,114 +41,7 @@ FREE = Group("free", weight=1)
 CHAT = read(b'{"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}')
 RATES = Rates(prompt=PicoUsd(1), completion=PicoUsd(1))
 DEADLINE_S = 60.0
-DAY_S = 86_400.0
 FOR_EVER = math.inf
-
-
-class Chance:
-    """Numbers in [0, 1), the same for the same seed."""
-
-    def __init__(self, seed: int) -> None:
-        self._state = seed * 0x9E3779B97F4A7C15 % 2**64
-
-    def __call__(self) -> float:
-        self._state = (self._state * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
-        return (self._state >> 11) / 2**53
-
-    def gap(self, mean: float) -> float:
-        """Between things that happen independently, so far apart on average."""
-        return -mean * math.log(1.0 - self())
-
-
-class Told(msgspec.Struct, frozen=True):
-    """An answer: its first content is there, the rest takes `rest_s`, or breaks off then."""
-
-    rest_s: float = 0.0
-    breaks: Failure | None = None
-
-
-Does = Callable[[Candidate, Wanted], Awaitable[Told | Failure]]
-Script = list[tuple[float, Does]]
-
-
-# What a channel may do.
-
-
-def well(first_s: float = 0.2, rest_s: float = 0.3) -> Does:
-    async def does(at: Candidate, wanted: Wanted) -> Told | Failure:
-        await asyncio.sleep(first_s)
-        return Told(rest_s)
-
-    return does
-
-
-def fails(cause: Cause, after_s: float = 0.05, **more: Any) -> Does:
-    async def does(at: Candidate, wanted: Wanted) -> Told | Failure:
-        await asyncio.sleep(after_s)
-        return Failure(cause, "It failed.", **more)
-
-    return does
-
-
-async def hangs(at: Candidate, wanted: Wanted) -> Told | Failure:
-    """Nothing comes, ever."""
-    await asyncio.sleep(DAY_S)
-    return Told()
-
-
-def by_model(**models: Does) -> Does:
-    """As it does for each model."""
-
-    async def does(at: Candidate, wanted: Wanted) -> Told | Failure:
-        return await models[at.model.id](at, wanted)
-
-    return does
-
-
-def breaks(first_s: float = 0.2, rest_s: float = 0.3) -> Does:
-    async def does(at: Candidate, wanted: Wanted) -> Told | Failure:
-        await asyncio.sleep(first_s)
-        return Told(rest_s, Failure("outage", "It broke."))
-
-    return does
-
-
-def flaky(chance: Chance, share: float, bad: Does, good: Does | None = None) -> Does:
-    """Does `bad` for a share of the calls."""
-    otherwise = good or well()
-
-    async def does(at: Candidate, wanted: Wanted) -> Told | Failure:
-        return await (bad if chance() < share else otherwise)(at, wanted)
-
-    return does
-
-
-class Bucket:
-    """So many calls a second, and `most` at once; the rest are told to wait until there is room, or nothing
-    at all."""
-
-    def __init__(self, per_s: float, most: float, *, tells: bool) -> None:
-        self._per_s = per_s
-        self._most = most
-        self._tells = tells
-        self._left = most
-        self._at = 0.0
-
-    async def __call__(self, at: Candidate, wanted: Wanted) -> Told | Failure:
-        await asyncio.sleep(0.05)
-        self._left = min(self._most, self._left + (now() - self._at) * self._per_s)
-        self._at = now()
-        if self._left < 1:
-            wait_s = (1 - self._left) / self._per_s
-            return Failure(
-                "capacity", "Slow down.", status=429, retry_after_s=wait_s if self._tells else None
-            )
-        self._left -= 1
-        await asyncio.sleep(0.15)
-        return Told(0.3)
-
-
-# Calls.
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -171,7 +64,8 @@ HELLO = Said()
 
 
 class Try(msgspec.Struct):
-    """One attempt. `cause` is empty when it was answered, ``left`` when its call was cancelled."""
+    """One attempt. `cause` is empty when it was answered, ``left`` when its call was cancelled,
+    ``unable`` where the provider cannot do what is asked."""
 
     call: int
     channel: str
@@ -181,6 +75,8 @@ class Try(msgspec.Struct):
     patience_s: float | None
     ended: float = FOR_EVER
     cause: str = ""
+    told_s: float | None = None
+    """To wait, by a 429."""
 
 
 class Call(msgspec.Struct):
@@ -228,11 +124,6 @@ class Silence:
         """Nor is anything kept."""
 
 
-def channel(name: str, **settings: Any) -> Channel:
-    settings.setdefault("timeout", Timeouts(first_byte=30.0))
-    return Channel(name=name, provider="openai", label=name, base_url="", models={}, **settings)
-
-
 class World:
     """`serves` says which channels serve which model; without it all serve ``m``."""
 
@@ -269,12 +160,12 @@ class World:
         call.tries = [*call.tries, tried]
         try:
             told = await self._does(at, wanted, call.said)
-        except BaseException:
-            tried.ended, tried.cause = now(), "left"
+        except BaseException as error:
+            tried.ended, tried.cause = now(), "unable" if isinstance(error, BadRequest) else "left"
             raise
         tried.ended = now()
         if isinstance(told, Failure):
-            tried.cause = told.cause
+            tried.cause, tried.told_s = told.cause, told.retry_after_s
             return told
         answer = Answer(at, Silence(), wanted.deadline)
         answer.ttft_s = answer.waited = now() - began
@@ -382,3 +273,22 @@ def _script(does: Script | Does) -> Script:
 def _found(id: str, channels: list[Channel]) -> Found:
     model = Model(id=id, price=Price(id=1, model=id, rates=RATES))
     return Found(model, tuple(Candidate(one, model, f"hidden-{id}") for one in channels))
+
+
+def asked(call: Call) -> list[str]:
+    """Which channels, in turn."""
+    return [one.channel for one in call.tries]
+
+
+def together(world: World, says: Iterable[Said]) -> "asyncio.Future[list[Call]]":
+    return asyncio.gather(*(world.call(said) for said in says))
+
+
+def break_down(world: World, *names: str, cause: Cause = "outage", model: str = "m") -> None:
+    """Their breakers are open, for 5 s."""
+    moment = virtual_loop.loop().time()
+    for name in names:
+        for _ in range(5):
+            entry = world.means.health.enter(name, model, moment)
+            assert entry is not None
+            world.means.health.failed(entry, Failure(cause, "It failed."), moment, 0.0)
