@@ -21,6 +21,8 @@ from deeptoken.wire.chat import Chat
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 """How long the body of an error answer is waited for, and about how much of it is read."""
 SOME = 0.001
+EARLY_S = 0.01
+"""A timer of a loop may come a little before its time."""
 END_S = 0.1
 
 
@@ -252,7 +254,8 @@ class Upstream:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
-            return _failed(Stalled() if clock.monotonic() >= wanted.deadline else error)
+            over = clock.monotonic() >= wanted.deadline - EARLY_S
+            return _failed(Stalled() if over and isinstance(error, Unreachable) else error)
         except ValueError:
             # A credential or an address that no request can carry. Its text stays out of every message.
             return Failure(
