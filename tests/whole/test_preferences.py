@@ -26,16 +26,20 @@ from upstreams import Received, answer
 from whole_scene import Reply, chat
 
 
-async def slowly(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A good stream that takes its time."""
-    writer.write(stream_head())
-    for word in ("slow", "and", "steady"):
-        if await gone(reader, after=0.03):
-            return
-        writer.write(chunk(word, role=word == "slow"))
-    writer.write(chunk(finish="stop") + event({"choices": [], "usage": used(3, 3)}) + DONE)
-    await writer.drain()
-    writer.close()
+def at_pace(wait_s: float, *words: str) -> Script:
+    """A stream that waits before each word."""
+
+    async def script(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(stream_head())
+        for word in words:
+            if await gone(reader, after=wait_s):
+                return
+            writer.write(chunk(word, role=word == words[0]))
+        writer.write(chunk(finish="stop") + event({"choices": [], "usage": used(3, len(words))}) + DONE)
+        await writer.drain()
+        writer.close()
+
+    return script
 
 
 async def down(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,8 +52,8 @@ SCRIPTS: dict[str, Script] = {
     "second": both("second"),
     "third": both("third"),
     "down": down,
-    "slow": slowly,
-    "fast": both("fast"),
+    "slow": at_pace(0.04, "slow", " and", " steady"),
+    "fast": at_pace(0.004, "fast", " and", " good"),
     "claude": both("never asked"),
     "gpt": both("it can"),
 }
@@ -157,7 +161,7 @@ def test_the_faster_one_is_found_by_what_was_measured(
 
     reply = ask(scene, f"m/speed{suffix}", wishes, stream=True)
 
-    assert (reply.status, reply.text) == (200, "fast")
+    assert (reply.status, reply.text) == (200, "fast and good")
     assert {said["model"] for said in reply.chunks} == {"m/speed"}
 
 
