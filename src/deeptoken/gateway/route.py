@@ -58,8 +58,8 @@ class Means(msgspec.Struct):
     health: Health = msgspec.field(default_factory=Health)
     retries: RetryBudget = msgspec.field(default_factory=RetryBudget)
     affinity: Affinity = msgspec.field(default_factory=Affinity)
-    hoping: set[asyncio.Future[bool]] = msgspec.field(default_factory=set)
-    """Calls that wait for the outcome of another's probe, and whether that says anything."""
+    hoping: dict[asyncio.Future[bool], None] = msgspec.field(default_factory=dict)
+    """Calls that wait for the outcome of another's probe, and whether that says anything; in order."""
 
     def standing(self, at: Candidate, now: float) -> Standing:
         return self.health.standing(at.channel.name, at.model.id, now)

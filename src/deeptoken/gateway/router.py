@@ -117,14 +117,14 @@ class Router:
             NoChannel, UpstreamRateLimited: it was not in time.
         """
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.means.hoping.add(outcome)
+        self.means.hoping[outcome] = None
         try:
             async with asyncio.timeout(by - self.means.now()):
                 return await outcome
         except TimeoutError:
             raise self.means.nobody(choices) from None
         finally:
-            self.means.hoping.discard(outcome)
+            del self.means.hoping[outcome]
 
 
 def _tokens(chat: Chat) -> int:
