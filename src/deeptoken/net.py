@@ -343,7 +343,7 @@ class Client:
         self._fields: dict[tuple[tuple[str, str], ...], tuple[str, bool]] = {}
 
     async def send(self, request: HttpRequest, *, connect_s: float, head_s: float) -> Response:
-        """Send `request` and wait for the head of its answer, at most `head_s` once it is connected.
+        """Send `request` and wait for the head of its answer, at most `head_s`, connecting included.
 
         Raises:
             NetError: there was none; its class says why.
@@ -353,8 +353,8 @@ class Client:
         head = self._head(request, target)
         pool = target.pool
         reused = bool(pool.idle)
+        deadline = asyncio.get_running_loop().time() + head_s
         connection = pool.idle.popitem()[0] if reused else await self._dial(pool, connect_s)
-        deadline = connection.loop.time() + head_s
         response = connection.begin(head, request, self._answer_bytes_max)
         await response.wait(deadline)
         error = response.error

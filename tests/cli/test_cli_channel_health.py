@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_routing_scene import CHANNELS, DOWN, NOBODY, ready, server, serving_at, stands
 from cli_scene import Installation, install
 from click.testing import CliRunner
-from routing_scene import CHANNELS, DOWN, NOBODY, ready, server, serving_at, stands
 
 from certificates import Certificate
 from conftest import Running

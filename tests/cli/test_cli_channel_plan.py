@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_routing_scene import CHANNELS, DOWN, NOBODY, ready, server, serving_at, stands
 from cli_scene import Installation, install
-from routing_scene import CHANNELS, DOWN, NOBODY, ready, server, serving_at, stands
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_routing_scene import CHANNELS, NOBODY, server, serving_at
 from cli_scene import Installation, install
-from routing_scene import CHANNELS, NOBODY, server, serving_at
 
 SECRET = "sk-upstream-0123456789"
 

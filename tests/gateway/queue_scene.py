@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from virtual_loop import now, settled
 
 from deeptoken.errors import Overloaded
 from deeptoken.gateway.pace import Pace
 from deeptoken.gateway.queue import Place, Queue
+from virtual_loop import now, settled
 
 
 class Limited(msgspec.Struct, frozen=True):

@@ -61,3 +61,10 @@ def test_no_secret_and_no_upstream_name_reaches_a_caller(cause: Cause) -> None:
 
 def test_a_novel_is_cut_short() -> None:
     assert len(final(Failure("outage", "x" * 100_000), AT).message) <= 2_000
+
+
+@pytest.mark.parametrize("told", ["sk-very-secret", "upstream-name"])
+def test_where_a_novel_is_cut_no_part_of_a_secret_or_a_name_is_left(told: str) -> None:
+    message = final(Failure("outage", "x" * 1_990 + told), AT).message
+
+    assert told[:8] not in message

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 from queue_scene import ONE, Limited, Scene
-from virtual_loop import loop, now, run, settled
 
 from deeptoken.errors import Overloaded
+from virtual_loop import loop, now, run, settled
 
 
 def test_a_place_is_taken_on_the_first_channel_that_has_room() -> None:

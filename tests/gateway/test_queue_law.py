@@ -6,6 +6,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from queue_scene import Limited, Scene
+
 from virtual_loop import loop, run, settled
 
 

@@ -142,6 +142,13 @@ class View:
         standing = self._health.standing(at.channel.name, at.model.id, self._now)
         return 0.0 if standing.open else standing.share
 
+    def recovers(self, at: Candidate) -> bool:
+        """It was out and takes a part of its weight; it does not wait for its probe."""
+        if self._health is None:
+            return False
+        standing = self._health.standing(at.channel.name, at.model.id, self._now)
+        return not standing.open and not standing.why and standing.share < 1
+
     def why_not(self, at: Candidate) -> str | None:
         if self._health is not None:
             standing = self._health.standing(at.channel.name, at.model.id, self._now)
@@ -183,6 +190,18 @@ class Lots:
             for at, share in self._weighed(equals, most - len(chosen), seen):
                 chosen.append(Choice(at, by, equals, number, share))
         return chosen
+
+    def spares(self, equals: Level, chosen: list[Choice]) -> bool:
+        """Whether the ones below go first: all of `chosen` recover, no equal is well, and of such calls they
+        take their share alone."""
+        view = self._view
+        return (
+            view is not None
+            and bool(chosen)
+            and all(view.recovers(choice.candidate) for choice in chosen)
+            and not any(view.share(at) == 1 for at in equals.candidates)
+            and self._draw() >= chosen[0].share
+        )
 
     def _returning(self, equals: Level, served: str, seen: set[int]) -> list[Choice]:
         """The one that served the conversation last, if it is among them."""

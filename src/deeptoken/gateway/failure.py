@@ -69,16 +69,17 @@ def final(failure: Failure, at: Candidate) -> errors.DeeptokenError:
 
 
 def words(failure: Failure, at: Candidate) -> str:
-    """The provider's words as the operator may read them: no secret, no novel."""
-    message = failure.message[:MESSAGE_MAX]
-    return message.replace(at.channel.secret, "[secret]") if at.channel.secret else message
+    """The provider's words as the operator may read them: the canonical id, no secret, no novel."""
+    message = failure.message
+    if at.channel.secret:
+        message = message.replace(at.channel.secret, "[secret]")
+    if at.upstream_model not in at.model.id:
+        message = message.replace(at.upstream_model, at.model.id)
+    return message[:MESSAGE_MAX]
 
 
 def public_message(failure: Failure, at: Candidate) -> str:
-    """The same as a caller may read it: the canonical id, and nothing of the operator's account."""
+    """The same as a caller may read it: nothing of the operator's account."""
     if failure.cause == "credential":
         return "The provider refused the gateway's account. The operator has to look at the channel."
-    message = words(failure, at)
-    if at.upstream_model not in at.model.id:
-        message = message.replace(at.upstream_model, at.model.id)
-    return message or "The provider failed without saying why. Try again."
+    return words(failure, at) or "The provider failed without saying why. Try again."

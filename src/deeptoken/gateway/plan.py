@@ -6,11 +6,13 @@
     wishes      the body's `provider`                                                400, naming the field
     health      an open breaker is out; all are open: the one closest to its probe, as last hope
     room        a full channel is out; all are full: `Plan.full`, the call waits
-    order       priority, then a draw by weight and health; `order` and `sort` stand above both
+    order       priority, then a draw by weight and health; `order` and `sort` stand above both; what a
+                priority that recovers does not take yet goes to the one below
     affinity    who served the conversation last is first among its equals, never before its betters
 
-At most `ATTEMPTS_MAX` choices; each model has a place among them; no channel stands twice for a model. With
-`explain` every candidate is a choice or left out, with its reason. Reasons become words when they are read.
+At most `ATTEMPTS_MAX` choices, or `LINES_MAX` to wait for; each model has a place among them; no channel
+stands twice for a model. With `explain` every candidate is a choice or left out, with its reason. Reasons
+become words when they are read.
 """
 
 from collections.abc import Iterator
@@ -31,6 +33,8 @@ from deeptoken.money import ONE_PPM
 from deeptoken.wire.chat import Chat
 
 ATTEMPTS_MAX = 4
+LINES_MAX = 32
+"""Where a call waits for one of a few, the others' room goes to those who came after it."""
 
 
 class Sought(msgspec.Struct, frozen=True):
@@ -75,7 +79,7 @@ class Plan(msgspec.Struct, frozen=True):
     last_hope: bool = False
     """All breakers are open: only the first choice is to be asked, and by one call at a time."""
     full: bool = False
-    """All that could serve are full: the call waits for room, and plans again."""
+    """All that could serve are full: the call waits for room on any of the choices."""
 
 
 def plan(
@@ -99,10 +103,16 @@ def plan(
     ):
         lots = Lots(view, sought.served, draw)
         choices: list[Choice] = []
+        spared: list[Choice] = []
         for equals in found.levels:
-            choices += lots.drawn(equals, ATTEMPTS_MAX - len(choices))
+            some = lots.drawn(equals, ATTEMPTS_MAX - len(choices))
+            if lots.spares(equals, some):
+                spared += some
+            else:
+                choices += some
             if len(choices) == ATTEMPTS_MAX:
                 break
+        choices += spared[: ATTEMPTS_MAX - len(choices)]
         if choices:
             return Plan(tuple(choices))
     return _Search(sought, health, now, draw, full, explain=explain).plan()
@@ -153,7 +163,7 @@ class _Search:
         chains = self._chains()
         plan = Plan(tuple(self._choices(chains, self._lots)))
         if not plan.choices:
-            plan = Plan(tuple(self._choices(chains, self._with_room)), full=True)
+            plan = Plan(tuple(self._choices(chains, self._with_room, LINES_MAX)), full=True)
         if not plan.choices:
             plan = Plan(tuple(self._hope(chains)), last_hope=True)
         if not self._explain:
@@ -198,24 +208,32 @@ class _Search:
             left = meeting
         return left
 
-    def _choices(self, chains: list[_Chain], lots: Lots) -> list[Choice]:
+    def _choices(self, chains: list[_Chain], lots: Lots, places: int = ATTEMPTS_MAX) -> list[Choice]:
         """In the order of models; to each of those that follow a place is left."""
         wishes = self._sought.wishes
         choices: list[Choice] = []
         for number, chain in enumerate(chains):
-            room = ATTEMPTS_MAX - len(choices)
+            room = places - len(choices)
             if not room:
                 break
             most = max(1, room - (len(chains) - number - 1))
             if not wishes.allow_fallbacks and not wishes.order:
                 most = 1
-            for equals, by, value in self._rows(chain):
-                some = lots.drawn(equals, most, by, value)
-                choices += some
-                most -= len(some)
-                if not most:
-                    break
+            choices += self._chain_choices(chain, most, lots)
         return choices
+
+    def _chain_choices(self, chain: _Chain, most: int, lots: Lots) -> list[Choice]:
+        choices: list[Choice] = []
+        spared: list[Choice] = []
+        for equals, by, value in self._rows(chain):
+            some = lots.drawn(equals, most - len(choices), by, value)
+            if by == "weight" and lots.spares(equals, some):
+                spared += some
+            else:
+                choices += some
+            if len(choices) == most:
+                break
+        return choices + spared[: most - len(choices)]
 
     def _rows(self, chain: _Chain) -> Iterator[_Row]:
         left = chain.left

@@ -9,7 +9,10 @@ that broke down is asked once more, and after a 429 the one that cools down firs
 """
 
 import asyncio
+import math
 from collections.abc import Callable
+from contextlib import suppress
+from operator import itemgetter
 from types import TracebackType
 from typing import Protocol
 
@@ -32,7 +35,7 @@ from deeptoken.providers.base import Failure
 AGAIN_MIN_S, AGAIN_MORE_S = 0.1, 0.3
 """Before an only channel is asked once more, and a random part of the second on top."""
 SOON_S = 2.0
-"""So long a call waits for a channel to cool down."""
+"""So long a call waits, in all, for channels that are out: to cool down, or for another's probe."""
 WORTHWHILE_S = 0.01
 """With less time left than that, no other channel is asked."""
 PATIENCE_S, PATIENCE_FACTOR = 10.0, 4
@@ -55,17 +58,21 @@ class Means(msgspec.Struct):
     health: Health = msgspec.field(default_factory=Health)
     retries: RetryBudget = msgspec.field(default_factory=RetryBudget)
     affinity: Affinity = msgspec.field(default_factory=Affinity)
-    hoping: set[asyncio.Future[None]] = msgspec.field(default_factory=set)
-    """Calls that wait for the outcome of another's probe."""
+    hoping: dict[asyncio.Future[bool], None] = msgspec.field(default_factory=dict)
+    """Calls that wait for the outcome of another's probe, and whether that says anything; in order."""
 
     def standing(self, at: Candidate, now: float) -> Standing:
         return self.health.standing(at.channel.name, at.model.id, now)
 
+    def probing(self, choices: tuple[Choice, ...]) -> bool:
+        """A probe of one of these is under way."""
+        now = self.now()
+        return any(self.standing(choice.candidate, now).probing for choice in choices)
+
     def nobody(self, choices: tuple[Choice, ...]) -> DeeptokenError:
         """Why none of these can be asked now, and when one can."""
-        now = self.now()
+        now, wait_s = self.now(), self.soonest_s(choices)
         standings = [self.standing(choice.candidate, now) for choice in choices]
-        wait_s = max(1.0, min(standing.until for standing in standings) - now)
         if all(standing.why == "cooling" for standing in standings):
             return UpstreamRateLimited(
                 "Every channel that serves this model is rate limited. Try again later.", retry_after_s=wait_s
@@ -73,6 +80,11 @@ class Means(msgspec.Struct):
         return NoChannel(
             "Every channel that serves this model is out. Try again shortly.", retry_after_s=wait_s
         )
+
+    def soonest_s(self, choices: tuple[Choice, ...]) -> float:
+        """Seconds until one of these can be asked again."""
+        now = self.now()
+        return max(1.0, min(self.standing(choice.candidate, now).until for choice in choices) - now)
 
 
 class _Admitted(msgspec.Struct):
@@ -97,15 +109,23 @@ class Route:
         conversation: int | None,
         tokens: int,
         deadline: float,
+        asked: str,
+        soon_s: float = SOON_S,
         last_hope: bool = False,
     ) -> None:
         self._means = means
         self._call = call
-        self._choices = choices
+        self._planned = self._choices = choices
         self._conversation = conversation
         self._tokens = tokens
         self._deadline = deadline
+        self._asked = asked
+        """The model that was asked for: its requests pay for retries, whoever answers."""
+        self._soon_s = soon_s
+        """What is left of `SOON_S`."""
         self._last_hope = last_hope
+        self._probed = False
+        """The last attempt was a probe."""
         self._first: _Admitted | None = None
         self._answered: _Admitted | None = None
         self._answer: Answer | None = None
@@ -124,11 +144,12 @@ class Route:
         False: none may go now, and the place was given back.
         """
         if place is not None:
-            self._choices = tuple(sorted(self._choices, key=lambda choice: not _is_at(choice, place)))
+            ordered = sorted(self._choices, key=lambda choice: not _is_at(choice, place))
+            self._choices = tuple(ordered[:ATTEMPTS_MAX])
             self._first = self._admitted(self._choices[0], place)
         elif not self._last_hope:
             self._first = self._admitted(self._choices[0])
-        else:
+        elif not self._means.probing(self._choices):
             for choice in self._choices:
                 self._first = self._admitted(choice)
                 if self._first is not None:
@@ -163,8 +184,11 @@ class Route:
             admitted = self._admitted(choice)
             if admitted is None:
                 continue
+            if last is not None and not self._may_retry(last[0]):
+                self._released(admitted)
+                break
             try:
-                outcome = await self._attempt(admitted, wanted, others=number < len(self._choices))
+                outcome = await self._attempt(admitted, wanted, others=self._can_follow(number))
             except BadRequest as error:
                 # This provider cannot do what is asked; the next one may.
                 unable = unable or error
@@ -186,31 +210,48 @@ class Route:
         if not failure.moves_on(outcome):
             # What is wrong with the request for one model may be right for another.
             return choice.candidate.model is not at.model and failure.is_of_the_model(outcome)
-        return outcome.cause == "connect" or self._means.retries.may_retry(at.model.id, self._means.now())
+        return True
+
+    def _may_retry(self, outcome: Failure) -> bool:
+        """Take a retry. What never left is none, nor is what another model may take."""
+        return outcome.cause in ("connect", "caller") or self._means.retries.may_retry(
+            self._asked, self._means.now()
+        )
+
+    def _can_follow(self, number: int) -> bool:
+        """One of the choices behind the first `number` can be asked."""
+        means = self._means
+        now = means.now()
+        return any(not means.standing(one.candidate, now).open for one in self._choices[number:])
 
     async def _once_more(self, outcome: Failure, wanted: Wanted) -> Answer | tuple[Failure, Candidate] | None:
         """The one attempt at a channel that was asked before; None: there is none."""
         means = self._means
         now = means.now()
-        choice, wait_s = self._choices[0], AGAIN_MIN_S + AGAIN_MORE_S * means.draw()
         if outcome.cause == "capacity":
-            choice, until = min(
-                ((choice, means.standing(choice.candidate, now).until) for choice in self._choices),
-                key=lambda one: one[1],
+            # What else failed is not asked again.
+            cooling = [(means.standing(one.candidate, now), one) for one in self._choices]
+            until, choice = min(
+                ((standing.until, one) for standing, one in cooling if standing.why == "cooling"),
+                key=itemgetter(0),
+                default=(math.inf, self._choices[0]),
             )
             wait_s = until - now
-        elif outcome.cause not in ("connect", "outage") or outcome.lasting or len(self._choices) > 1:
+        elif outcome.cause in ("connect", "outage") and not outcome.lasting and len(self._planned) == 1:
+            choice, wait_s = self._choices[0], AGAIN_MIN_S + AGAIN_MORE_S * means.draw()
+        else:
             return None
-        if wait_s > SOON_S or self._attempts >= ATTEMPTS_MAX or now + wait_s > self._deadline - WORTHWHILE_S:
-            return None
-        if outcome.cause != "connect" and not means.retries.may_retry(choice.candidate.model.id, now):
+        worthwhile = wait_s <= self._soon_s and now + wait_s <= self._deadline - WORTHWHILE_S
+        if not worthwhile or self._attempts >= ATTEMPTS_MAX or not self._may_retry(outcome):
             return None
         await asyncio.sleep(max(0.0, wait_s))
         admitted = self._admitted(choice)
         if admitted is None:
             return None
-        again = await self._attempt(admitted, wanted, others=False)
-        return again if isinstance(again, Answer) else (again, choice.candidate)
+        with suppress(BadRequest):
+            again = await self._attempt(admitted, wanted, others=False)
+            return again if isinstance(again, Answer) else (again, choice.candidate)
+        return None
 
     def _admitted(self, choice: Choice, place: Place | None = None) -> _Admitted | None:
         if self._first is not None:
@@ -237,6 +278,7 @@ class Route:
         wanted.patience_s = self._patience(at, stream=wanted.stream) if others else None
         began = means.now()
         self._attempts += 1
+        self._probed = admitted.hoped_for
         try:
             outcome = await means.upstream.attempt(at, wanted)
         except BaseException:
@@ -245,7 +287,7 @@ class Route:
         now = means.now()
         if isinstance(outcome, Answer):
             means.health.succeeded(admitted.entry, now)
-            self._heard(admitted)
+            self._heard(admitted, told=True)
             if self._conversation is not None:
                 means.affinity.remember(self._conversation, at.channel.name, now)
             outcome.on_close = self._left
@@ -282,10 +324,9 @@ class Route:
 
     def _final(self, outcome: Failure, at: Candidate) -> DeeptokenError:
         error = failure.final(outcome, at)
-        if self._last_hope and error.retry_after_s is None:
-            error.retry_after_s = max(
-                1.0, self._means.standing(at, self._means.now()).until - self._means.now()
-            )
+        if self._probed and outcome.cause != "caller" and error.retry_after_s is None:
+            # Its channel was out before, and is so still.
+            error.retry_after_s = self._means.soonest_s(self._planned)
         return error
 
     # Ends.
@@ -304,19 +345,20 @@ class Route:
         own = outcome.cause == "slow" and outcome.status is None and now >= self._deadline - WORTHWHILE_S
         if not own:
             self._means.health.failed(admitted.entry, outcome, now, self._means.draw())
+            self._heard(admitted, told=outcome.cause != "caller")
 
     def _released(self, admitted: _Admitted) -> None:
         self._means.health.released(admitted.entry)
-        self._heard(admitted)
+        self._heard(admitted, told=False)
         if admitted.place is not None:
             admitted.place.close()
 
-    def _heard(self, admitted: _Admitted) -> None:
+    def _heard(self, admitted: _Admitted, *, told: bool) -> None:
         if admitted.hoped_for:
             admitted.hoped_for = False
             for outcome in self._means.hoping:
                 if not outcome.done():
-                    outcome.set_result(None)
+                    outcome.set_result(told)
 
     def _measure(self, admitted: _Admitted, answer: Answer) -> None:
         """How fast it was, and what it came to."""

@@ -3,7 +3,7 @@
 plan         who may be asked, in which order (`plan.py`)
 room         where all are full, the call stands in line (`queue.py`), and has a place when it goes on
 last hope    all are out: one call at a time goes to the channel closest to its probe; the others wait for
-             what becomes of it, `HOPE_S` at most. All cool down: the call waits if that is not longer
+             what becomes of it, `SOON_S` at most. All cool down: the call waits if that is not longer
 """
 
 import asyncio
@@ -17,11 +17,10 @@ from deeptoken.gateway.draw import Choice
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.plan import Plan, Sought, plan
 from deeptoken.gateway.queue import Place
-from deeptoken.gateway.route import Means, Route
+from deeptoken.gateway.route import SOON_S, Means, Route
 from deeptoken.identity.caller import Caller
 from deeptoken.wire.chat import Chat
 
-HOPE_S = 2.0
 PLANS_MAX = 8
 """What was planned may be no more when it is begun; then it is planned anew."""
 BYTES_A_TOKEN, ANSWER_TOKENS = 4, 512
@@ -60,7 +59,7 @@ class Router:
                 sought = msgspec.structs.replace(sought, served=served)
         tokens = _tokens(sought.chat) if sought.paced else 0
         full = self._full(tokens) if tokens else None
-        hope_by = min(deadline, now + HOPE_S)
+        soon_s = SOON_S
         for _ in range(PLANS_MAX):
             made = plan(sought, means.health, means.now(), means.draw, full=full)
             place = await self._lined_up(made, caller, tokens, deadline) if made.full else None
@@ -71,12 +70,16 @@ class Router:
                 conversation=key,
                 tokens=tokens,
                 deadline=deadline,
+                asked=model,
+                soon_s=soon_s,
                 last_hope=made.last_hope,
             )
             if route.begin(place):
                 return route
             if made.last_hope:
-                await self._hope(made.choices, hope_by)
+                began = means.now()
+                await self._hope(made.choices, min(deadline, began + soon_s))
+                soon_s -= means.now() - began
         raise means.nobody(made.choices)
 
     def _full(self, tokens: int) -> Callable[[Channel], bool]:
@@ -97,33 +100,34 @@ class Router:
         Raises:
             NoChannel, UpstreamRateLimited: there is none in time.
         """
-        means = self.means
+        means, told = self.means, True
+        while means.probing(choices):
+            # Another model's probe may have woken it: then it waits on.
+            told = await self._outcome(choices, by)
         now = means.now()
         standings = [means.standing(choice.candidate, now) for choice in choices]
+        if not told or not all(standing.open for standing in standings):
+            return
         soonest = min(standing.until for standing in standings)
-        if any(standing.probing for standing in standings):
-            if not await self._outcome(by - now) or all(self._out(choice) for choice in choices):
-                raise means.nobody(choices)
-        elif soonest <= by:
-            await asyncio.sleep(max(0.0, soonest - now))
-        else:
+        if soonest > by:
             raise means.nobody(choices)
+        await asyncio.sleep(max(0.0, soonest - now))
 
-    async def _outcome(self, wait_s: float) -> bool:
-        """Whether another's probe ended in time."""
-        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.means.hoping.add(outcome)
+    async def _outcome(self, choices: tuple[Choice, ...], by: float) -> bool:
+        """Wait until a probe has ended; whether that said anything.
+
+        Raises:
+            NoChannel, UpstreamRateLimited: it was not in time.
+        """
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.means.hoping[outcome] = None
         try:
-            async with asyncio.timeout(wait_s):
-                await outcome
+            async with asyncio.timeout(by - self.means.now()):
+                return await outcome
         except TimeoutError:
-            return False
+            raise self.means.nobody(choices) from None
         finally:
-            self.means.hoping.discard(outcome)
-        return True
-
-    def _out(self, choice: Choice) -> bool:
-        return self.means.standing(choice.candidate, self.means.now()).open
+            del self.means.hoping[outcome]
 
 
 def _tokens(chat: Chat) -> int:

@@ -23,6 +23,8 @@ from deeptoken.wire.chat import Chat
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 """How long the body of an error answer is waited for, and about how much of it is read."""
 SOME = 0.001
+EARLY_S = 0.01
+"""A timer of a loop may come a little before its time."""
 END_S = 0.1
 
 
@@ -259,7 +261,9 @@ class Upstream:
         try:
             response = await self._send(provider, at, wanted, first_by)
         except NetError as error:
-            return _failed(error)
+            # One that the caller's own deadline kept from connecting says nothing of the channel.
+            over = clock.monotonic() >= wanted.deadline - EARLY_S
+            return _failed(Stalled() if over and isinstance(error, Unreachable) else error)
         except NoToken as error:
             return error.failure
         except ValueError:
@@ -285,8 +289,9 @@ class Upstream:
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         if at.channel.provider in FRESH:
             request = await self._credentials.authorised(request, at)
-        connect_s = at.channel.timeout.connect
-        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - clock.monotonic()))
+        now = clock.monotonic()
+        connect_s = max(SOME, min(at.channel.timeout.connect, wanted.deadline - now))
+        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - now))
 
     async def _begin(
         self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float
