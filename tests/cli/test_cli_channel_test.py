@@ -70,7 +70,7 @@ FAILURES: list[tuple[int, bytes, str, str]] = [
         404,
         b'{"error": {"message": "no hidden-m", "code": "model_not_found"}}',
         "misconfigured",
-        "no hidden-m",
+        "no m",
     ),
     (429, b'{"error": {"message": "slow down"}}', "capacity", "slow down"),
     (500, b'{"error": {"message": "boom"}}', "outage", "boom"),
