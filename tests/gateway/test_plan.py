@@ -26,7 +26,7 @@ from deeptoken.catalog.model import Channel
 from deeptoken.errors import BadRequest, ModelNotFound
 from deeptoken.gateway.plan import ATTEMPTS_MAX, LINES_MAX, Plan
 
-A, B, C = channel("a"), channel("b"), channel("c")
+A, B, C, D = (channel(name) for name in "abcd")
 MODEL = model()
 
 
@@ -95,6 +95,15 @@ def test_a_model_whose_channels_are_all_out_leaves_its_places_to_the_next() -> N
 
     assert [choice.candidate.model.id for choice in plan.choices] == ["two"] * 3
     assert not plan.last_hope
+
+
+def test_a_fallback_that_is_out_takes_no_place_from_the_model() -> None:
+    first, second = found(A, B, C, D, at=model("one")), found(A, at=model("two"))
+    health = Ward({"a/two": out()})
+
+    plan = planned(first, second, health=health)
+
+    assert [choice.candidate.model.id for choice in plan.choices] == ["one"] * 4
 
 
 def test_an_open_breaker_is_out() -> None:
