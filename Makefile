@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 setup: $(READY)
 
-$(READY): requirements.lock requirements-dev.lock pyproject.toml hatch_prices.py
+$(READY): requirements.lock requirements-dev.lock pyproject.toml hatch_prices.py src/deeptoken/catalog/pricedata.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "deeptoken needs Python 3.11 or newer; \"$(PYTHON)\" is `$(PYTHON) --version 2>&1`." \
 			"Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2

@@ -20,6 +20,7 @@ from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
 from deeptoken.api.quote import Purse, quoted
 from deeptoken.api.responses import ResponseEvents, ResponseWhole, error_body
+from deeptoken.api.tasks import TASKS, TaskStream, TaskWhole
 from deeptoken.catalog.listing import entry
 from deeptoken.catalog.tokens import input_tokens
 from deeptoken.errors import (
@@ -53,11 +54,11 @@ MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 COMPLETIONS = "/v1/completions"
 RESPONSES = "/v1/responses"
-METERED = frozenset({CHAT, COMPLETIONS, MESSAGES, RESPONSES})
 MODELS = "/v1/models/"
 MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=messages_errors.error_body)
 RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_body)
 TEXT = Form(whole=TextWhole, events=TextEvents, error_body=OPENAI.error_body)
+TASK = Form(whole=TaskWhole, events=TaskStream, error_body=OPENAI.error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
@@ -83,11 +84,17 @@ class V1:
         self._metrics = metrics
         self._server = server
         self._proxies = Proxies(server.trusted_proxies)
+        calls: dict[str, Handler] = {
+            CHAT: self._chat_completions,
+            COMPLETIONS: self._completions,
+            MESSAGES: self._messages,
+            RESPONSES: self._responses,
+            **dict.fromkeys(TASKS, self._task),
+        }
+        self._metered = frozenset(calls)
+        """What a provider answers."""
         self._routes: dict[str, tuple[str, Handler]] = {
-            CHAT: ("POST", self._chat_completions),
-            COMPLETIONS: ("POST", self._completions),
-            MESSAGES: ("POST", self._messages),
-            RESPONSES: ("POST", self._responses),
+            **{path: ("POST", handler) for path, handler in calls.items()},
             COUNT_TOKENS: ("POST", self._count_tokens),
             "/v1/quote": ("POST", self._quote),
             "/v1/models": ("GET", self._models),
@@ -184,6 +191,11 @@ class V1:
         exchange.read_options()
         _json(exchange, await quoted(self._gateway, self._books, exchange.call, exchange))
 
+    async def _task(self, exchange: Exchange) -> None:
+        exchange.form = TASK
+        exchange.call.read = TASKS[exchange.path]
+        await self._chat_completions(exchange)
+
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call
         trace, bill = call.trace, call.trace.bill
@@ -216,7 +228,7 @@ class V1:
             overhead_ms=round((duration - waited) * 1_000, 3),
         )
         self._log.request(record)
-        if call.endpoint in METERED:
+        if call.endpoint in self._metered:
             self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:

@@ -209,17 +209,16 @@ class _Search:
         return left
 
     def _choices(self, chains: list[_Chain], lots: Lots, places: int = ATTEMPTS_MAX) -> list[Choice]:
-        """In the order of models; to each of those that follow a place is left."""
+        """In the order of models. Each that somebody can serve has a place; the first ones have the rest."""
         wishes = self._sought.wishes
+        most = places if wishes.allow_fallbacks or wishes.order else 1
+        able = [some for chain in chains if (some := self._chain_choices(chain, most, lots))][:places]
+        left = places - len(able)
         choices: list[Choice] = []
-        for number, chain in enumerate(chains):
-            room = places - len(choices)
-            if not room:
-                break
-            most = max(1, room - (len(chains) - number - 1))
-            if not wishes.allow_fallbacks and not wishes.order:
-                most = 1
-            choices += self._chain_choices(chain, most, lots)
+        for some in able:
+            taken = some[: 1 + left]
+            left -= len(taken) - 1
+            choices += taken
         return choices
 
     def _chain_choices(self, chain: _Chain, most: int, lots: Lots) -> list[Choice]:

@@ -37,7 +37,7 @@ from deeptoken.providers.anthropic_answer import (
 )
 from deeptoken.providers.anthropic_request import body
 from deeptoken.providers.anthropic_stream import MessageStream
-from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream
+from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream, unable
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import call_id
@@ -72,6 +72,8 @@ class Anthropic:
     """What it speaks with callers that speak it too."""
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        if chat.task is not None:
+            raise unable("Anthropic", chat.task)
         native = chat.native
         if native is not None and native.dialect == anthropic_native.DIALECT:
             written = anthropic_native.body(native, at, stream=stream, limit=limit)

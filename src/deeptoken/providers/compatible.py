@@ -45,6 +45,7 @@ Who has the other dialects, read 2026-11-25:
                  a chat loses less there
     completions  docs.together.ai/reference/completions, openrouter.ai/docs/api-reference/completion,
                  docs.fireworks.ai/guides/querying-text-models, Cerebras' own SDK, and the pages above
+What a host does beside chats stands in `compatible_tasks.py`; some have no chats at all.
 """
 
 import re
@@ -226,5 +227,10 @@ HOSTS = (
     ),
     Host("lmstudio", "LM Studio", "http://localhost:1234/v1", None, completions=ANY),
 )
+WITHOUT_CHATS = (
+    Host("jina", "Jina AI", "https://api.jina.ai/v1", "JINA_API_KEY", chats=False),
+    Host("voyage", "Voyage AI", "https://api.voyageai.com/v1", "VOYAGE_API_KEY", chats=False),
+)
+ALL = (*HOSTS, *WITHOUT_CHATS)
 
-PROVIDERS: Mapping[str, OpenAI] = MappingProxyType({host.name: OpenAI(host) for host in HOSTS})
+PROVIDERS: Mapping[str, OpenAI] = MappingProxyType({host.name: OpenAI(host) for host in ALL})

@@ -8,6 +8,8 @@ provider of the same dialect passes them on byte for byte. A field that is null 
 
 A chat that came in another dialect is the same to those who reason with it, and has two things more: what
 the caller wrote (`Native`), and a plain form for hosts that refuse what OpenAI's API does not name.
+
+A call that is no chat has a task instead of messages (`task.py`).
 """
 
 import re
@@ -17,6 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from deeptoken.errors import BadRequest
+from deeptoken.wire.task import Task
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Parts = list[dict[str, Any]]
@@ -133,6 +136,8 @@ class Chat(msgspec.Struct):
     """Of a call that came in another dialect."""
     plain: Callable[[], dict[str, msgspec.Raw]] | None = None
     """Of a call that came in another dialect: its `fields` as OpenAI's own API has them."""
+    task: Task | None = None
+    """Of a call that is no chat."""
 
     def passing(self) -> dict[str, msgspec.Raw]:
         """The fields for a host of this dialect.
