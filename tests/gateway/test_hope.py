@@ -26,6 +26,18 @@ def test_one_call_at_a_time_is_the_last_hope_whoever_could_be_asked_and_the_othe
     assert all(call.answered for call in world.calls)
 
 
+def test_the_others_go_as_soon_as_the_last_hope_begins_to_answer() -> None:
+    async def story() -> World:
+        world = World({"a": well(first_s=0.5, rest_s=30.0)})
+        break_down(world, "a")
+        await together(world, [Said()] * 5)
+        return world
+
+    world = run(story)
+
+    assert [one.began for one in world.tries] == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.5])
+
+
 def test_when_the_last_hope_fails_all_are_told_at_once_and_when_to_come_again() -> None:
     async def story() -> World:
         world = World(dict.fromkeys("abcd", fails("outage", 0.5)))

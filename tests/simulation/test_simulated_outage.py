@@ -12,7 +12,7 @@ BROKE, MENDED = 5.0, 40.0
 WAYS: dict[str, tuple[Does, float]] = {
     "connect": (fails("connect"), 1.0),
     "outage": (fails("outage"), 1.0),
-    "hang": (hangs, HANG_S + 1),
+    "hang": (hangs, 2 * HANG_S + 3),
     "credential": (fails("credential", status=401), 1.0),
     "misconfigured": (fails("misconfigured", status=404), 1.0),
     "told to wait 15 s": (fails("capacity", status=429, retry_after_s=15.0), 16.0),

@@ -147,8 +147,8 @@ def test_what_is_wrong_with_a_call_is_told_its_caller_and_only_another_model_is_
             assert isinstance(call.error, UpstreamRefused)
         assert all(one.model == "n" for one in later)
         moved += bool(later)
-    assert len(wrong) > 300
-    assert moved > 20
+    assert len(wrong) > 200
+    assert moved > 5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -177,7 +177,7 @@ def test_who_was_refused_is_not_asked_before_its_time(seed: int) -> None:
             if later.model == one.model
         ]
         assert early == []
-    assert len(refused) > 25
+    assert len(refused) > 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -185,7 +185,7 @@ def test_when_all_calls_have_ended_nothing_is_left_of_them(seed: int) -> None:
     built = world(seed)
 
     means = built.means
-    assert sum(one.cause == "left" for one in built.tries) > 100
+    assert sum(one.cause == "left" for one in built.tries) > 50
     assert not means.hoping
     assert means.queue.length == 0
     standings = [
