@@ -1,4 +1,4 @@
-"""One request and its answer: the headers as they are written, the body as it comes, and what goes wrong.
+"""An answer: its head, its body as it comes, and what goes wrong.
 
     Response     what `net.Client.send` hands over
     NetError     a request that got no (whole) answer
@@ -13,7 +13,6 @@ it is read, and a connection whose bytes nobody reads is no longer read itself.
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,10 +20,6 @@ from deeptoken.inflate import Inflater
 
 BUFFER_BYTES_MAX = 256 * 1024
 """How much of an answer waits for its reader before its connection is paused."""
-
-_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OURS = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 
 
 class NetError(Exception):
@@ -53,25 +48,6 @@ class Garbled(NetError):
 
 class TooLarge(NetError):
     """The answer, or its head, is above the limit."""
-
-
-def write_fields(headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
-    """The headers of a request as they are sent, and whether ``host`` is among them.
-
-    Raises:
-        ValueError: one cannot be sent as it stands, or is not the caller's to send.
-    """
-    for name, value in headers:
-        if not _NAME.fullmatch(name) or name in _OURS:
-            raise ValueError(f"The header {name!r} cannot be sent: it is no lower-case name, or ours to set.")
-        if _CONTROL.search(value):
-            raise ValueError(f"The value of the header {name!r} has control characters.")
-    names = {name for name, _ in headers}
-    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if "accept-encoding" not in names:
-        text += "accept-encoding: gzip, deflate\r\n"
-    text.encode("latin-1")
-    return text, "host" in names
 
 
 class Source(Protocol):
@@ -248,6 +224,16 @@ class Response:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def decided(self) -> bool:
+        """Whether the answer waits for no more of the request: it refuses it, has ended, or never comes."""
+        return self.ended or self.error is not None or (self.headed and self.status >= 300)
+
+    def tell(self, then: Callable[[], None]) -> None:
+        """Call `then` once, when something has changed. Only while nobody waits."""
+        self._waiter = self._loop.create_future()
+        self._waiter.add_done_callback(lambda _: then())
 
     def wake(self) -> None:
         if self._taker is not None:
