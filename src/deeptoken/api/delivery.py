@@ -109,13 +109,17 @@ class Outlet:
         if bill.told is not None and not self._with_cost:
             return bill.told
         usage = msgspec.json.decode(bill.told) if bill.told is not None else usage_object(bill.usage)
-        if self._with_cost:
-            usage["cost"] = credits_json(bill.charged)
-            usage["cost_details"] = {
-                "prompt": credits_json(_share(bill, prompt=True)),
-                "completion": credits_json(_share(bill, prompt=False)),
-            }
-        return usage
+        return {**usage, **self._costs(bill)}
+
+    def _costs(self, bill: Bill) -> dict[str, Any]:
+        """What the caller asked to be told of the cost, beside its usage."""
+        if not self._with_cost:
+            return {}
+        prompt, completion = (credits_json(_share(bill, prompt=side)) for side in (True, False))
+        return {
+            "cost": credits_json(bill.charged),
+            "cost_details": {"prompt": prompt, "completion": completion},
+        }
 
 
 class Whole(Outlet):
@@ -146,7 +150,10 @@ class Whole(Outlet):
                     choice["finish_reason"] = choice["finish_reason"] or "length"
                 fields["deeptoken"] = {"reason": bill.dry}
         self._cost = bill.charged
-        self._tail = msgspec.json.encode({**(fields or {}), "usage": self._usage(bill)})
+        self._tail = self._written(fields or {}, bill)
+
+    def _written(self, fields: dict[str, Any], bill: Bill) -> bytes:
+        return msgspec.json.encode({**fields, "usage": self._usage(bill)})
 
     def kept(self) -> StoredReply | None:
         return StoredReply(
@@ -177,6 +184,9 @@ class Whole(Outlet):
 class Events(Outlet):
     """Server-sent events: each ``chat.completion.chunk`` as it comes."""
 
+    comment = COMMENT
+    """What keeps an idle connection alive."""
+
     def __init__(
         self, exchange: Door, chat: Chat, heartbeat_s: float, loop: asyncio.AbstractEventLoop
     ) -> None:
@@ -196,16 +206,17 @@ class Events(Outlet):
 
     def send(self, pieces: list[Piece]) -> None:
         if len(pieces) == 1:
-            data = pieces[0].data
-            if data:
-                self._write(self._event(pieces[0]))
-            return
-        events = [self._event(piece) for piece in pieces if piece.data]
-        if events:
-            self._write(b"".join(events))
+            data = self._event(pieces[0])
+        else:
+            data = b"".join([self._event(piece) for piece in pieces])
+        if data:
+            self._write(data)
 
     def _event(self, piece: Piece) -> bytes:
+        """A piece as its caller reads it; nothing where it says nothing."""
         data = piece.data
+        if not data:
+            return b""
         if self._head is None:
             self._head = READ_HEAD(data)
         if piece.finish:
@@ -217,12 +228,15 @@ class Events(Outlet):
         return b"data: %b\n\n" % data
 
     def compose(self, bill: Bill) -> None:
+        self._cost = bill.charged
+        self._tail = self._end(bill)
+
+    def _end(self, bill: Bill) -> bytes:
         head = self._head or Head(model=self._exchange.call.trace.model or "")
         tail = [self._ended_dry(head, index, bill.dry) for index in self._unfinished() if bill.dry]
         if self._with_usage:
             tail.append(_chunk(head, choices=[], usage=self._usage(bill)))
-        self._cost = bill.charged
-        self._tail = b"".join(b"data: %b\n\n" % chunk for chunk in tail) + DONE
+        return b"".join(b"data: %b\n\n" % chunk for chunk in tail) + DONE
 
     def _unfinished(self) -> list[int]:
         return [index for index in range(self._chat.request.n or 1) if index not in self._finished]
@@ -247,7 +261,10 @@ class Events(Outlet):
 
     def fail(self, error: DeeptokenError) -> None:
         """The head has left: the error is the last event, and no ``[DONE]`` follows."""
-        self._write(b"data: %b\n\n" % body(error), last=True)
+        self._write(self._failed(error), last=True)
+
+    def _failed(self, error: DeeptokenError) -> bytes:
+        return b"data: %b\n\n" % body(error)
 
     def close(self) -> None:
         """No more heartbeats."""
@@ -255,7 +272,12 @@ class Events(Outlet):
 
     def _write(self, data: bytes, *, last: bool = False) -> None:
         self._last = clock.monotonic()
-        if self._keep is not None and not last and data is not COMMENT and len(self._keep) <= REPLY_KEPT_MAX:
+        if (
+            self._keep is not None
+            and not last
+            and data is not self.comment
+            and len(self._keep) <= REPLY_KEPT_MAX
+        ):
             self._keep += data
         if not self.begun:
             self.begun = True
@@ -278,7 +300,7 @@ class Events(Outlet):
         if idle >= self._heartbeat_s:
             idle = 0.0
             if not self.full:
-                self._write(COMMENT)
+                self._write(self.comment)
         self._timer = self._loop.call_later(self._heartbeat_s - idle, self._beat)
 
 
@@ -300,7 +322,7 @@ def _processing(call: Inbound) -> bytes:
 
 def _share(bill: Bill, *, prompt: bool) -> NanoUsd:
     """What one side of a call costs; the fee of a request is neither's."""
-    sides = ("completion", "reasoning", "completion_audio")
+    sides = ("completion", "reasoning", "completion_audio", "completion_image", "images")
     left = {name: 0 for name in Usage.__struct_fields__ if (name in sides) == prompt}
     side = charge(bill.price, msgspec.structs.replace(bill.usage, **left), bill.ratio_ppm)
     return NanoUsd(side - charge(bill.price, Usage(), bill.ratio_ppm))

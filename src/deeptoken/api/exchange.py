@@ -5,11 +5,14 @@ To its connection it is what uvicorn calls a cycle: it says whether an answer ha
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
+
+import msgspec
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
@@ -64,6 +67,17 @@ class Carrier(Protocol):
     def on_response_complete(self) -> None: ...
 
 
+class Form(msgspec.Struct, frozen=True):
+    """How a call is answered: the words of its dialect."""
+
+    whole: Callable[["Exchange", Chat], Whole]
+    events: Callable[["Exchange", Chat, float, asyncio.AbstractEventLoop], Events]
+    error_body: Callable[[DeeptokenError, str], bytes]
+
+
+OPENAI = Form(whole=Whole, events=Events, error_body=lambda error, _: envelope.body(error))
+
+
 class Exchange:
     """One request and its answer."""
 
@@ -78,6 +92,7 @@ class Exchange:
         "_wanted",
         "call",
         "disconnected",
+        "form",
         "headers",
         "keep_alive",
         "method",
@@ -108,6 +123,8 @@ class Exchange:
         """So has all of it."""
         self.disconnected = False
         self.keep_alive = keep_alive
+        self.form = OPENAI
+        """The dialect in which it is answered."""
         self.outlet: Events | Whole | None = None
         """Where the answer goes, once there is one."""
         self.method = method
@@ -160,10 +177,11 @@ class Exchange:
             call.timeout = self.header(b"x-deeptoken-timeout")
 
     def outlet_for(self, chat: Chat) -> Events | Whole:
+        form = self.form
         if chat.stream:
-            self.outlet = Events(self, chat, self._settings.heartbeat_seconds, self._carrier.loop)
+            self.outlet = form.events(self, chat, self._settings.heartbeat_seconds, self._carrier.loop)
         else:
-            self.outlet = Whole(self, chat)
+            self.outlet = form.whole(self, chat)
         return self.outlet
 
     def let_go(self) -> None:
@@ -318,7 +336,7 @@ class Exchange:
             if self.outlet is not None and not self.response_complete:
                 self.outlet.fail(error)
             return
-        body, headers = envelope.body(error), envelope.headers(error)
+        body, headers = self.form.error_body(error, self.call.request_id), envelope.headers(error)
         if not isinstance(error, RequestTooLarge | UnsupportedMedia):
             self.answer(error.status, body, headers)
             return

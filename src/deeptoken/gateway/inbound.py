@@ -1,10 +1,13 @@
 """A call as it comes in, whatever brought it."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from deeptoken.gateway.trace import Trace
 from deeptoken.ledger.postings import Claim
 from deeptoken.money import NanoUsd
+from deeptoken.wire.chat import Chat, read
 
 
 class Inbound(msgspec.Struct):
@@ -27,3 +30,5 @@ class Inbound(msgspec.Struct):
     trace: Trace = msgspec.field(default_factory=Trace)
     cost_max: NanoUsd | None = None
     """The caller's ``max_cost_usd``."""
+    read: Callable[[bytes], Chat] = read
+    """Reads its body: as OpenAI's chat, or another dialect made into one."""

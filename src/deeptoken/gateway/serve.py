@@ -37,7 +37,7 @@ from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Claim
 from deeptoken.money import NanoUsd, usd
 from deeptoken.providers.base import Asked, Piece
-from deeptoken.wire.chat import Chat, read
+from deeptoken.wire.chat import Chat
 
 IDEMPOTENCY_KEY_MAX = 255
 
@@ -99,7 +99,7 @@ class Gateway:
             with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
                 async with Tab(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
-                    wanted = tab.wanted(_asked(call), deadline)
+                    wanted = tab.wanted(_asked(call, chat), deadline)
                     with closing(await route.first_answer(wanted)) as answer:
                         tab.begin(answer)
                         outlet.take(answer)
@@ -135,7 +135,7 @@ def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -
 
 def _read(call: Inbound, body: bytes) -> Chat:
     """The chat, and what of it is for us."""
-    chat = read(body)
+    chat = call.read(body)
     call.trace.stream = chat.stream
     if "max_cost_usd" in chat.ours:
         call.cost_max = _cost_max(chat.ours["max_cost_usd"])
@@ -168,5 +168,10 @@ def _cost_max(raw: msgspec.Raw) -> NanoUsd:
     return amount
 
 
-def _asked(call: Inbound) -> Asked:
-    return Asked(model=call.trace.model or "", id=f"chatcmpl-{call.id}", created=clock.wall_s())
+def _asked(call: Inbound, chat: Chat) -> Asked:
+    return Asked(
+        model=call.trace.model or "",
+        id=f"chatcmpl-{call.id}",
+        created=clock.wall_s(),
+        dialect=None if chat.native is None else chat.native.dialect,
+    )

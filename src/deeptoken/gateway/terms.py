@@ -12,37 +12,45 @@ OUTPUT_UNKNOWN = 131_072
 class Terms:
     """The prices of the models that may answer."""
 
-    __slots__ = ("_prices", "_ratio_ppm", "models")
+    __slots__ = ("_price", "_ratio_ppm", "context", "models")
 
     def __init__(self, models: tuple[Model, ...], ratio_ppm: int) -> None:
         self.models = models
-        self._prices = tuple(model.price for model in models)
         self._ratio_ppm = ratio_ppm
-
-    @property
-    def context(self) -> int | None:
-        """The largest that is known, if all are."""
-        contexts = [model.context for model in self.models]
-        return None if None in contexts else max(context for context in contexts if context is not None)
+        self._price = models[0].price if len(models) == 1 else None
+        """That of an only model."""
+        self.context = models[0].context if len(models) == 1 else _largest(models)
 
     def longest(self, request: ChatRequest) -> int:
         """The most tokens that a choice may have."""
+        if self._price is not None:
+            return _longest(request, self.models[0])
         return max(_longest(request, model) for model in self.models)
 
     def price_of(self, prompt: int, completion: int) -> NanoUsd:
         """An upper bound for so many tokens."""
-        if len(self._prices) == 1:
-            return bound(self._prices[0], prompt, completion, self._ratio_ppm)
-        return max(bound(price, prompt, completion, self._ratio_ppm) for price in self._prices)
+        if self._price is not None:
+            return bound(self._price, prompt, completion, self._ratio_ppm)
+        return max(bound(model.price, prompt, completion, self._ratio_ppm) for model in self.models)
 
     def affordable(self, prompt: int, amount: NanoUsd) -> int:
         """The longest answer that an amount pays, with that prompt."""
-        return min(affordable(price, prompt, amount, self._ratio_ppm) for price in self._prices)
+        if self._price is not None:
+            return affordable(self._price, prompt, amount, self._ratio_ppm)
+        return min(affordable(model.price, prompt, amount, self._ratio_ppm) for model in self.models)
 
 
 def _longest(request: ChatRequest, model: Model) -> int:
-    limits = [limit for limit in (request.limit, model.max_output) if limit]
-    return min(limits) if limits else model.context or OUTPUT_UNKNOWN
+    asked, most = request.limit, model.max_output
+    if asked and most:
+        return asked if asked < most else most
+    return asked or most or model.context or OUTPUT_UNKNOWN
+
+
+def _largest(models: tuple[Model, ...]) -> int | None:
+    """The largest context that is known, if all are."""
+    contexts = [model.context for model in models if model.context is not None]
+    return max(contexts) if len(contexts) == len(models) else None
 
 
 def least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:

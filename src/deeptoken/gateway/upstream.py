@@ -246,6 +246,10 @@ class Upstream:
         """
         wanted.accepted = False
         provider = self._providers[at.channel.provider]
+        native = wanted.chat.native
+        if native is not None and native.only and getattr(provider, "dialect", None) != native.dialect:
+            # Only a provider of the caller's own dialect can do it.
+            raise native.only
         began = clock.monotonic()
         patience_s = at.channel.timeout.first_byte
         if wanted.patience_s is not None:

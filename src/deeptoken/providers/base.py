@@ -40,6 +40,8 @@ class Asked(msgspec.Struct, frozen=True):
     """For a provider that gives no id of its own."""
     created: int
     """Seconds since 1970, for a provider that tells no time."""
+    dialect: str | None = None
+    """The caller's own (`wire.chat.Native`): a provider that speaks it tells the answer in it too."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -74,6 +76,8 @@ class Piece(msgspec.Struct):
     told: msgspec.Raw | None = None
     failure: Failure | None = None
     """The stream said that it failed: an error event. Nothing follows it."""
+    native: bytes = b""
+    """One event's data as it came, but for the model's name: where the caller's dialect is the provider's."""
 
 
 class Reply(msgspec.Struct):
@@ -84,6 +88,8 @@ class Reply(msgspec.Struct):
     usage: Usage | None = None
     told: msgspec.Raw | None = None
     upstream_id: str | None = None
+    native: dict[str, msgspec.Raw] | None = None
+    """The answer's own fields, as a piece's."""
 
 
 class Malformed(Exception):

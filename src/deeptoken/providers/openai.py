@@ -57,7 +57,7 @@ class OpenAI:
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
         host = self.host
-        fields = dict(chat.fields)
+        fields = chat.passing()
         fields["model"] = Raw(encode(at.upstream_model))
         fields.pop("stream", None)
         options = fields.pop("stream_options", None)

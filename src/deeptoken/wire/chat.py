@@ -5,9 +5,13 @@ Source: platform.openai.com/docs/api-reference/chat, read 2026-11-23; ours: spec
 A body is decoded once. `ChatRequest` is what the gateway must understand, checked; `Chat.fields` is the
 same body with its top-level fields as they came, each once, ours and `model` taken out: a
 provider of the same dialect passes them on byte for byte. A field that is null is as one that is absent.
+
+A chat that came in another dialect is the same to those who reason with it, and has two things more: what
+the caller wrote (`Native`), and a plain form for hosts that refuse what OpenAI's API does not name.
 """
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,6 +47,8 @@ class ToolCall(msgspec.Struct, frozen=True):
     id: str
     type: str = "function"
     function: FunctionCall | None = None
+    cache_control: Any = None
+    """Anthropic's mark, as it came."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -55,6 +61,9 @@ class Message(msgspec.Struct, frozen=True):
     reasoning_content: str | None = None
     reasoning_details: list[dict[str, Any]] | None = None
     function_call: FunctionCall | None = None
+    is_error: Any = None
+    """A tool message: the tool failed. Anthropic's word, as it came; so is the next one."""
+    cache_control: Any = None
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -97,6 +106,19 @@ class ChatRequest(msgspec.Struct, frozen=True):
         return self.max_completion_tokens or self.max_tokens
 
 
+class Native(msgspec.Struct, frozen=True):
+    """A call as its caller wrote it, for a provider that speaks the same dialect."""
+
+    dialect: str
+    """``messages``: Anthropic's."""
+    fields: dict[str, msgspec.Raw]
+    """The top-level fields as they came, without ours and `model`."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What belongs to the body: the version of the dialect, names of its previews."""
+    only: BadRequest | None = None
+    """The first thing that no other dialect can carry, as the refusal where nobody speaks this one."""
+
+
 class Chat(msgspec.Struct):
     """A checked request: `request` to reason with, `fields` to pass on, `extra` what `request` has not."""
 
@@ -107,6 +129,18 @@ class Chat(msgspec.Struct):
     """Bytes of the body."""
     ours: dict[str, msgspec.Raw] = {}
     """The fields that are for the gateway, as they came."""
+    native: Native | None = None
+    """Of a call that came in another dialect."""
+    plain: Callable[[], dict[str, msgspec.Raw]] | None = None
+    """Of a call that came in another dialect: its `fields` as OpenAI's own API has them."""
+
+    def passing(self) -> dict[str, msgspec.Raw]:
+        """The fields for a host of this dialect.
+
+        Raises:
+            BadRequest: the caller, in another dialect, wrote what OpenAI's API has no place for.
+        """
+        return dict(self.fields) if self.plain is None else self.plain()
 
     @property
     def stream(self) -> bool:
@@ -118,7 +152,9 @@ FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(OURS)
 TOOL_CHOICES = ("none", "auto", "required")
 MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
-SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
+SPACED = re.compile(rb'"[ \t\r\n]+:')
+KEYS = re.compile(rb'"(?:(?<!\\")|(?<=\\\\"))[ \t\r\n]*:')
+"""The end of a key: a quote that is not escaped, or perhaps not, and a colon."""
 INVALID = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
 
 
@@ -128,25 +164,38 @@ def read(body: bytes) -> Chat:
     Raises:
         BadRequest: not JSON, or not a chat; `param` names the field.
     """
-    whole, fields = _decode(body)
+    whole, fields = decode(body)
+    chat = chat_of(whole, fields, len(body))
+    if not once(fields["messages"], whole["messages"]):
+        # A field stands twice somewhere inside. Both readers of a message must see the same one.
+        chat.fields["messages"] = msgspec.Raw(msgspec.json.encode(whole["messages"]))
+    return chat
+
+
+def chat_of(whole: dict[str, Any], fields: dict[str, msgspec.Raw], size: int) -> Chat:
+    """The chat of a body that is decoded already; `fields` are the same as JSON.
+
+    Raises:
+        BadRequest: it is none.
+    """
     try:
         request = msgspec.convert(whole, ChatRequest)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error), _path) from None
     _check(request)
-    messages = fields["messages"]
-    if _keys_written(bytes(messages)) != _keys(whole["messages"]):
-        # A field stands twice somewhere inside. Both readers of a message must see the same one.
-        messages = msgspec.Raw(msgspec.json.encode(whole["messages"]))
     passing = {name: raw for name, raw in fields.items() if name not in OURS and whole[name] is not None}
-    passing["messages"] = messages
     del passing["model"]
     extra = {name: value for name, value in whole.items() if name not in KNOWN and value is not None}
     ours = {name: fields[name] for name in OURS if whole.get(name) is not None}
-    return Chat(request=request, fields=passing, extra=extra, size=len(body), ours=ours)
+    return Chat(request=request, fields=passing, extra=extra, size=size, ours=ours)
 
 
-def _decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+def decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+    """A JSON object, and its fields as they came.
+
+    Raises:
+        BadRequest: it is none.
+    """
     try:
         whole = DECODE(body)
         if not isinstance(whole, dict):
@@ -160,18 +209,19 @@ def _decode(body: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
         raise BadRequest(f"The body is not valid JSON: {error}. Send one JSON object.") from None
 
 
-def _invalid(error: str) -> BadRequest:
-    """msgspec's words with the path of the field as OpenAI writes it: ``messages[0].role``."""
+def invalid(error: str, written: Callable[[str], str]) -> BadRequest:
+    """msgspec's words about a body; `written` gives a path in it as the dialect writes it."""
     if missing := MISSING.fullmatch(error):
-        path = _path(f"{missing['path'] or ''}.{missing['field']}")
+        path = written(f"{missing['path'] or ''}.{missing['field']}")
         return BadRequest(f"{path} is required.", param=path)
-    if invalid := INVALID.fullmatch(error):
-        path = _path(invalid["path"])
-        return BadRequest(f"{path}: {invalid['what']}.", param=path or None)
+    if wrong := INVALID.fullmatch(error):
+        path = written(wrong["path"])
+        return BadRequest(f"{path}: {wrong['what']}.", param=path or None)
     return BadRequest(f"{error}.")
 
 
 def _path(path: str) -> str:
+    """As OpenAI writes it: ``messages[0].role``."""
     return path.removeprefix(".")
 
 
@@ -237,17 +287,20 @@ def _wrong(path: str, what: str) -> BadRequest:
     return BadRequest(f"{path}: {what}.", param=path)
 
 
+def once(raw: bytes, value: Any) -> bool:
+    """Whether no key stands twice in `raw`, of which `value` was decoded; false where that is not sure.
+
+    Both counts of the keys that are written may be too high, since text may look like one, never too low. The
+    second one looks closer and takes longer.
+    """
+    keys, raw = _keys(value), bytes(raw)
+    return raw.count(b'":') + len(SPACED.findall(raw)) == keys or len(KEYS.findall(raw)) == keys
+
+
 def _keys(value: Any) -> int:
     """How many keys there are in decoded JSON."""
     if type(value) is dict:
         return len(value) + sum(_keys(inner) for inner in value.values() if type(inner) in (dict, list))
-    return sum(_keys(inner) for inner in value if type(inner) in (dict, list))
-
-
-def _keys_written(raw: bytes) -> int:
-    """How many keys are written in JSON, or more: every colon behind a quote.
-
-    Text may look like a key, so the count may be too high, never too low: equal counts mean that no
-    key stands twice.
-    """
-    return raw.count(b'":') + len(SPACED_KEY.findall(raw))
+    if type(value) is list:
+        return sum(_keys(inner) for inner in value if type(inner) in (dict, list))
+    return 0
