@@ -108,6 +108,13 @@ WRONG = [
         "expected a price in USD per 1M tokens, at least 0, found a text",
     ),
     ('[[models]]\nid = "m"\ncompletion = 1', 1, 'model "m": "prompt" is missing: a price needs it'),
+    (
+        '[[models]]\nid = "m"\nrequest = 1',
+        1,
+        '"prompt" is missing: a price needs it, or the price of another',
+    ),
+    ('[[models]]\nid = "m"\nimage = -1', 3, "expected an amount in USD, at least 0, found -1"),
+    ('[[models]]\nid = "m"\nimages = 1', 3, 'unknown key "images"; did you mean "image"?'),
     ('[[models]]\nid = "*m"', 2, 'a pattern has one "*", at its end; "*m" has not'),
     ('[[models]]\nid = "m"\n[[models]]\nid = "m"', 4, 'there are two models "m"'),
     ('[[models]]\nid = "m"\nprompt = 1\ntiers = [{ above = 1 }]', 4, '"prompt" is missing'),

@@ -240,7 +240,7 @@ def amount(value: Any, path: Path) -> NanoUsd:
 
 
 def price(value: Any, path: Path) -> PicoUsd:
-    """USD per million tokens, not negative."""
+    """USD per million tokens or characters, not negative."""
     return PicoUsd(_decimal(usd_per_million, "a price in USD per 1M tokens, at least 0", value, path))
 
 
@@ -250,7 +250,7 @@ def ratio(value: Any, path: Path) -> int:
 
 
 def fee(value: Any, path: Path) -> PicoUsd:
-    """USD a call, not negative."""
+    """USD for one call, image, second or search, not negative."""
     return PicoUsd(amount(value, path) * 1_000)
 
 

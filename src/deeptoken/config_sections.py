@@ -315,16 +315,24 @@ RATES = (
     "prompt_audio",
     "reasoning",
     "completion_audio",
+    "completion_image",
+    "character",
+    "image",
+    "second",
+    "search",
     "request",
 )
-RATE_FIELDS: Mapping[str, Field] = {name: Field(fee if name == "request" else price) for name in RATES}
+EACH = ("image", "second", "search", "request")
+"""In USD for one of them; the others are per million."""
+UNITS = ("character", "image", "second", "search")
+RATE_FIELDS: Mapping[str, Field] = {name: Field(fee if name in EACH else price) for name in RATES}
 
 
 def _rates(values: Mapping[str, Any], path: Path) -> Rates:
     told = {name: values[name] for name in RATES if name in values}
-    if "prompt" not in told:
-        raise Wrong(path, '"prompt" is missing: a price needs it')
-    told.setdefault("completion", 0)
+    if "prompt" not in told and told.keys().isdisjoint(UNITS):
+        raise Wrong(path, '"prompt" is missing: a price needs it, or the price of another unit')
+    told = {"prompt": 0, "completion": 0, **told}
     if "cached_prompt" in told:
         told["cached"] = told.pop("cached_prompt")
     return Rates(**told)

@@ -49,6 +49,29 @@ def test_prices_are_what_the_group_pays() -> None:
     assert (shown["ratios"]["group_ratio"], shown["ratios"]["base_model_ratio"]) == ("1.5", "0.15")
 
 
+def test_units_are_shown_for_one_of_them_and_characters_per_million() -> None:
+    rates = Rates(
+        prompt=PicoUsd(0),
+        completion=PicoUsd(0),
+        image=PicoUsd(40_000_000_000),
+        character=PicoUsd(15_000_000),
+        second=PicoUsd(100_000_000),
+        search=PicoUsd(0),
+    )
+
+    shown = entry(Model("m", Price(1, "m", rates)), Group("pro", ratio_ppm=2_000_000))["prices"]
+
+    del shown["ratios"]
+    assert shown == {
+        "prompt": "0",
+        "completion": "0",
+        "image": "0.08",
+        "character": "30",
+        "second": "0.0002",
+        "search": "0",
+    }
+
+
 def test_tiers_and_fees_are_shown() -> None:
     dear = Tier(200_000, Rates(prompt=PicoUsd(300_000), completion=PicoUsd(900_000)))
     rates = Rates(prompt=PicoUsd(150_000), completion=PicoUsd(600_000), request=PicoUsd(5_000_000_000))

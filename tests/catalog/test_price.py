@@ -2,12 +2,23 @@
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deeptoken.catalog.model import Price, Rates, Tier
-from deeptoken.catalog.price import TOKENS_MAX, affordable, bound, charge, dearest, rates_for, ratios, version
+from deeptoken.catalog.price import (
+    TOKENS_MAX,
+    affordable,
+    bills,
+    bound,
+    charge,
+    dearest,
+    rates_for,
+    ratios,
+    version,
+)
 from deeptoken.money import NanoUsd, PicoUsd
 from deeptoken.wire.usage import Usage
 
@@ -24,6 +35,11 @@ all_rates = st.builds(
     reasoning=perhaps,
     completion_audio=perhaps,
     request=rates_of_any_size,
+    completion_image=perhaps,
+    image=perhaps,
+    character=perhaps,
+    second=perhaps,
+    search=perhaps,
 )
 all_tiers = st.lists(
     st.builds(Tier, above=st.integers(0, 300_000), rates=all_rates),
@@ -42,7 +58,13 @@ all_usage = st.builds(
     completion=counts,
     reasoning=counts,
     completion_audio=counts,
+    completion_image=counts,
+    images=counts,
+    characters=counts,
+    seconds=counts,
+    searches=counts,
 )
+UNITS = {"images": "image", "characters": "character", "seconds": "second", "searches": "search"}
 all_ratios = st.integers(0, 5_000_000)
 
 MINI = Rates(prompt=PicoUsd(150_000), completion=PicoUsd(600_000), cached=PicoUsd(75_000))
@@ -58,6 +80,7 @@ def exact(one: Price, usage: Usage, ratio_ppm: int) -> Fraction:
     rates = rates_for(one, usage.prompt_tokens)
     base = {"cached": "prompt", "cache_write": "prompt", "cache_write_1h": "cache_write"}
     base |= {"prompt_audio": "prompt", "reasoning": "completion", "completion_audio": "completion"}
+    base |= {"completion_image": "completion"}
 
     def rate(name: str) -> int:
         told: int | None = getattr(rates, name)
@@ -65,6 +88,7 @@ def exact(one: Price, usage: Usage, ratio_ppm: int) -> Fraction:
 
     classes = ("prompt", "completion", *base)
     pico = rates.request + sum(getattr(usage, name) * rate(name) for name in classes)
+    pico += sum(getattr(usage, units) * (getattr(rates, unit) or 0) for units, unit in UNITS.items())
     return Fraction(pico, 1_000) * Fraction(ratio_ppm, ONE)
 
 
@@ -139,20 +163,86 @@ def test_no_charge_is_above_the_bound_of_its_sizes(
     prompt = usage.prompt_tokens + more_prompt
     completion = usage.completion_tokens + more_completion
 
-    most = bound(one, prompt, completion, ratio)
+    most = bound(one, prompt, completion, ratio, usage)
 
     assert charge(one, usage, ratio) <= most
 
 
 @settings(deadline=None)
-@given(all_prices, st.integers(0, 1_000_000), st.integers(0, 10**13), all_ratios)
+@given(
+    all_prices, st.integers(0, 1_000_000), st.integers(0, 10**13), all_ratios, st.just(Usage()) | all_usage
+)
 def test_what_is_affordable_is_the_longest_answer_within_the_amount(
-    one: Price, prompt: int, amount: int, ratio: int
+    one: Price, prompt: int, amount: int, ratio: int, units: Usage
 ) -> None:
-    tokens = affordable(one, prompt, NanoUsd(amount), ratio)
+    tokens = affordable(one, prompt, NanoUsd(amount), ratio, units)
 
-    assert tokens == -1 or bound(one, prompt, tokens, ratio) <= amount
-    assert tokens == TOKENS_MAX or bound(one, prompt, tokens + 1, ratio) > amount
+    assert tokens == -1 or bound(one, prompt, tokens, ratio, units) <= amount
+    assert tokens == TOKENS_MAX or bound(one, prompt, tokens + 1, ratio, units) > amount
+
+
+@settings(deadline=None)
+@given(all_prices, all_usage, st.sampled_from([*UNITS]))
+def test_a_unit_is_priced_once_whatever_else_was_used(one: Price, usage: Usage, units: str) -> None:
+    rate = getattr(rates_for(one, usage.prompt_tokens), UNITS[units]) or 0
+    without = msgspec.structs.replace(usage, **{units: 0})
+
+    more = charge(one, usage, ONE) - charge(one, without, ONE)
+
+    assert abs(more * 1_000 - getattr(usage, units) * rate) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(images=2), 80_000_000),
+        (Usage(characters=100), 1_500_000),
+        (Usage(seconds=60), 6_000_000),
+        (Usage(searches=1), 2_000_000),
+        (Usage(completion_image=100), 3_200),
+        (Usage(completion_image=100, completion=100), 4_200),
+    ],
+)
+def test_what_is_no_token_costs_its_own_price(usage: Usage, cost: int) -> None:
+    rates = Rates(
+        prompt=PicoUsd(5_000),
+        completion=PicoUsd(10_000),
+        completion_image=PicoUsd(32_000),
+        image=PicoUsd(40_000_000_000),
+        character=PicoUsd(15_000_000),
+        second=PicoUsd(100_000_000),
+        search=PicoUsd(2_000_000_000),
+    )
+
+    assert charge(price(rates), usage, ONE) == cost
+
+
+def test_a_unit_without_a_price_costs_nothing_beside_what_is_priced() -> None:
+    assert charge(price(MINI), Usage(prompt=1_000, images=3), ONE) == 150_000
+
+
+@pytest.mark.parametrize(
+    ("rates", "by_tokens"),
+    [
+        (MINI, True),
+        (Rates(prompt=PicoUsd(0), completion=PicoUsd(0)), True),
+        (Rates(prompt=PicoUsd(0), completion=PicoUsd(0), request=PicoUsd(7)), True),
+        (Rates(prompt=PicoUsd(0), completion=PicoUsd(1), image=PicoUsd(1)), True),
+        (Rates(prompt=PicoUsd(0), completion=PicoUsd(0), image=PicoUsd(1)), False),
+        (Rates(prompt=PicoUsd(0), completion=PicoUsd(0), search=PicoUsd(0)), False),
+    ],
+)
+def test_tokens_are_paid_unless_another_unit_alone_has_a_price(rates: Rates, by_tokens: bool) -> None:
+    assert rates.by_tokens is by_tokens
+    assert bills(rates, Usage(prompt=1)) is by_tokens
+
+
+def test_a_price_bills_what_it_has_a_unit_of() -> None:
+    spoken = Rates(prompt=PicoUsd(0), completion=PicoUsd(0), character=PicoUsd(0))
+
+    assert bills(spoken, Usage(prompt=9, characters=9))
+    assert not bills(spoken, Usage(prompt=9, images=9, seconds=9, searches=9))
+    assert not bills(spoken, Usage())
 
 
 def test_what_costs_nothing_is_affordable_to_anyone() -> None:
@@ -180,6 +270,22 @@ def test_the_same_price_has_the_same_id_and_any_change_another() -> None:
 
 def test_ratios_are_credits_a_token_and_multiples_of_them() -> None:
     assert ratios(price(MINI)) == {"base_model_ratio": "0.15", "completion_ratio": "4", "cached_ratio": "0.5"}
+
+
+def test_the_ratios_of_other_units_are_multiples_of_the_same_base() -> None:
+    rates = Rates(
+        prompt=PicoUsd(5_000_000),
+        completion=PicoUsd(10_000_000),
+        request=PicoUsd(5_000_000_000),
+        completion_image=PicoUsd(32_000_000),
+        image=PicoUsd(40_000_000_000),
+    )
+
+    told = ratios(price(rates))
+
+    assert told["completion_image_ratio"] == "6.4"
+    assert (told["image_ratio"], told["request_ratio"]) == ("8000", "1000")
+    assert "search_ratio" not in told
 
 
 def test_a_free_prompt_has_no_ratios() -> None:

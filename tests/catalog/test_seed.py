@@ -122,8 +122,35 @@ def test_a_model_that_is_called_by_another_name_has_that_one() -> None:
     assert row(usd("1"), ClauseEquals("accounts/m"))["id"] == "accounts/m"
 
 
-def test_what_is_not_priced_by_the_token_has_no_row() -> None:
-    assert pricedata._row("acme", theirs(ModelPrice(audio_hours=Decimal(1))), DAY) is None
+@pytest.mark.parametrize(
+    ("prices", "rates"),
+    [
+        (ModelPrice(input_mchars=Decimal(15)), {"character": 15_000_000}),
+        (ModelPrice(audio_hours=Decimal("0.36"), input_audio_hours=Decimal("0.36")), {"second": 100_000_000}),
+        (ModelPrice(input_audio_hours=Decimal("0.111")), {"second": 30_833_334}),
+        (
+            ModelPrice(input_mtok=Decimal(5), output_mtok=Decimal(10), output_image_mtok=Decimal(32)),
+            {"prompt": 5_000_000, "completion": 10_000_000, "completion_image": 32_000_000},
+        ),
+    ],
+)
+def test_what_is_read_heard_and_drawn_has_its_own_unit(prices: ModelPrice, rates: dict[str, int]) -> None:
+    assert row(prices)["rates"] == {"prompt": 0, "completion": 0, **rates}
+
+
+@pytest.mark.parametrize("unit", ["audio_hours", "input_document_kpages"])
+def test_what_has_a_unit_that_no_call_has_is_no_row(unit: str) -> None:
+    assert pricedata._row("acme", theirs(ModelPrice(**{unit: Decimal(1)})), DAY) is None
+
+
+def test_the_packaged_book_prices_speech_by_the_character_and_moderation_at_nothing() -> None:
+    book = {(entry.provider, entry.id): entry for entry in load_seed()}
+
+    spoken, moderated = book["openai", "tts-1"].rates, book["openai", "omni-moderation-latest"].rates
+    assert spoken is not None
+    assert moderated is not None
+    assert (spoken.character, spoken.by_tokens) == (15_000_000, False)
+    assert (moderated.prompt, moderated.completion, moderated.by_tokens) == (0, 0, True)
 
 
 def test_the_same_day_gives_the_same_bytes() -> None:

@@ -13,7 +13,7 @@ from deeptoken.wire.usage import Usage
 
 USAGE = Usage(
     prompt=1, cached=2, cache_write=3, cache_write_1h=4, prompt_audio=5, completion=6, reasoning=7,
-    completion_audio=8,
+    completion_audio=8, images=9, characters=10, seconds=11, searches=12, completion_image=13,
 )  # fmt: skip
 
 NAMES = {

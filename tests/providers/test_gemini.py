@@ -186,6 +186,17 @@ def test_probabilities_come_in_openais_shape() -> None:
             },
             Usage(prompt=1, completion=1, completion_audio=8),
         ),
+        (
+            {
+                "promptTokenCount": 1,
+                "candidatesTokenCount": 9,
+                "candidatesTokensDetails": [
+                    {"modality": "AUDIO", "tokenCount": 2},
+                    {"modality": "IMAGE", "tokenCount": 6},
+                ],
+            },
+            Usage(prompt=1, completion=1, completion_audio=2, completion_image=6),
+        ),
         ({"promptTokenCount": 3, "cachedContentTokenCount": 9}, Usage(cached=3)),
         ({"promptTokenCount": 3, "candidatesTokenCount": None}, Usage(prompt=3)),
         ({"candidatesTokenCount": 2}, None),

@@ -1,6 +1,7 @@
 """A model as ``/v1/models`` and ``/api/catalog`` show it: OpenAI's fields and ours, prices in both forms.
 
-Prices are what the caller's group pays: decimal strings, in USD per million tokens.
+Prices are what the caller's group pays: decimal strings, in USD per million tokens or characters, and in USD
+for one image, second, search or request.
 """
 
 from fractions import Fraction
@@ -30,7 +31,7 @@ def entry(model: Model, group: Group) -> dict[str, Any]:
 
 
 def prices(model: Model, group: Group) -> dict[str, Any]:
-    """USD per million tokens of each class that has a price of its own, the tiers, and the ratios."""
+    """What each class that has a price of its own costs, the tiers, and the ratios."""
     price = model.price
     shown: dict[str, Any] = _usd(price.rates, group.ratio_ppm)
     if price.tiers:
@@ -52,20 +53,24 @@ def _usd(rates: Rates, ratio_ppm: int) -> dict[str, str]:
         "prompt_audio": rates.prompt_audio,
         "reasoning": rates.reasoning,
         "completion_audio": rates.completion_audio,
+        "completion_image": rates.completion_image,
+        "character": rates.character,
     }
     shown = {
         name: decimal(Fraction(rate * ratio_ppm, 1_000_000 * ONE_PPM))
         for name, rate in classes.items()
         if rate is not None
     }
-    if rates.request:
-        # A fee is pico-USD a call, so this one is in USD a call.
-        shown["request"] = _exact(Fraction(rates.request * ratio_ppm, 1_000_000_000_000 * ONE_PPM))
+    each = {"image": rates.image, "second": rates.second, "search": rates.search}
+    each["request"] = rates.request or None
+    for name, rate in each.items():
+        if rate is not None:
+            shown[name] = _exact(Fraction(rate * ratio_ppm, 1_000_000_000_000 * ONE_PPM))
     return shown
 
 
 def _exact(amount: Fraction) -> str:
-    """USD with at most twelve places: a fee a call may be far below a cent."""
+    """USD with at most twelve places: what one costs may be far below a cent."""
     scaled = round(amount * 1_000_000_000_000)
     whole, rest = divmod(scaled, 1_000_000_000_000)
     return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")

@@ -15,7 +15,9 @@ class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
     """Prices of a model in pico-USD a token, a class of tokens each (`wire/usage.py`).
 
     None: that class costs what its base class costs (cached, cache_write and prompt_audio: prompt;
-    cache_write_1h: cache_write; reasoning and completion_audio: completion). `request` is pico-USD a call.
+    cache_write_1h: cache_write; reasoning, completion_audio and completion_image: completion). `request` is
+    pico-USD a call. `image`, `character`, `second` and `search` are pico-USD for one of them; None: it is not
+    priced by that unit.
     """
 
     prompt: PicoUsd
@@ -27,6 +29,17 @@ class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning: PicoUsd | None = None
     completion_audio: PicoUsd | None = None
     request: PicoUsd = PicoUsd(0)
+    completion_image: PicoUsd | None = None
+    image: PicoUsd | None = None
+    character: PicoUsd | None = None
+    second: PicoUsd | None = None
+    search: PicoUsd | None = None
+
+    @property
+    def by_tokens(self) -> bool:
+        """Tokens are what is paid, be it nothing; False: some other unit is, and tokens are not counted."""
+        others = (self.image, self.character, self.second, self.search)
+        return bool(self.prompt or self.completion) or others == (None, None, None, None)
 
 
 class Tier(msgspec.Struct, frozen=True):

@@ -1,10 +1,13 @@
-"""What a call costs. Whole numbers only; each class of tokens is priced once; one rounding a call, up.
+"""What a call costs. Whole numbers only; each class is priced once; one rounding a call, up.
 
 charge      what was used, in nano-USD
 bound       the most that a prompt and an answer of given sizes can cost, whatever their classes
 affordable  the longest answer that an amount pays: the inverse of `bound`
+bills       whether a price has what some use is paid by: tokens, or one of its other units
 
-ceil(ratio_ppm * (sum of tokens * pico-USD + pico-USD a call) / 10^9) = nano-USD
+ceil(ratio_ppm * (sum of tokens and other units * pico-USD + pico-USD a call) / 10^9) = nano-USD
+
+`units` of `bound` and `affordable` is what is used besides: images, characters, seconds, searches.
 """
 
 from fractions import Fraction
@@ -14,7 +17,7 @@ import msgspec
 
 from deeptoken.catalog.model import Price, Rates, Tier
 from deeptoken.money import NanoUsd
-from deeptoken.wire.usage import Usage
+from deeptoken.wire.usage import NOTHING, Usage
 
 DIVISOR = 1_000_000_000
 """Pico-USD times ppm, to nano-USD."""
@@ -37,28 +40,47 @@ def charge(price: Price, usage: Usage, ratio_ppm: int) -> NanoUsd:
         pico += usage.reasoning * _or(rates.reasoning, rates.completion)
     if usage.completion_audio:
         pico += usage.completion_audio * _or(rates.completion_audio, rates.completion)
+    if usage.completion_image:
+        pico += usage.completion_image * _or(rates.completion_image, rates.completion)
+    if usage.units:
+        pico += _units(rates, usage)
     return NanoUsd(-(-pico * ratio_ppm // DIVISOR))
 
 
-def bound(price: Price, prompt_tokens: int, completion_tokens: int, ratio_ppm: int) -> NanoUsd:
+def bound(
+    price: Price, prompt_tokens: int, completion_tokens: int, ratio_ppm: int, units: Usage = NOTHING
+) -> NanoUsd:
     """An upper bound of the charge of at most so many tokens, in whichever classes and tier they fall."""
     most = 0
-    for request, prompt, completion in _dearest(price, prompt_tokens):
-        most = max(most, request + prompt_tokens * prompt + completion_tokens * completion)
+    for fixed, prompt, completion in _dearest(price, prompt_tokens, units):
+        most = max(most, fixed + prompt_tokens * prompt + completion_tokens * completion)
     return NanoUsd(-(-most * ratio_ppm // DIVISOR))
 
 
-def affordable(price: Price, prompt_tokens: int, amount: NanoUsd, ratio_ppm: int) -> int:
+def affordable(
+    price: Price, prompt_tokens: int, amount: NanoUsd, ratio_ppm: int, units: Usage = NOTHING
+) -> int:
     """The longest answer whose `bound`, with that prompt, is within `amount`; -1 if not even none is."""
     most = TOKENS_MAX
-    for request, prompt, completion in _dearest(price, prompt_tokens):
-        room = amount * DIVISOR - (request + prompt_tokens * prompt) * ratio_ppm
+    for fixed, prompt, completion in _dearest(price, prompt_tokens, units):
+        room = amount * DIVISOR - (fixed + prompt_tokens * prompt) * ratio_ppm
         if room < 0:
             return -1
         each = completion * ratio_ppm
         if each:
             most = min(most, room // each)
     return most
+
+
+def bills(rates: Rates, used: Usage) -> bool:
+    """Whether some of what is `used` has a price: else there is nothing to bill it by."""
+    return (
+        (rates.by_tokens and bool(used.prompt_tokens or used.completion_tokens))
+        or (rates.image is not None and used.images > 0)
+        or (rates.character is not None and used.characters > 0)
+        or (rates.second is not None and used.seconds > 0)
+        or (rates.search is not None and used.searches > 0)
+    )
 
 
 def dearest(price: Price, prompt_tokens: int) -> tuple[int, int]:
@@ -103,6 +125,12 @@ def ratios(price: Price) -> dict[str, str]:
         "prompt_audio_ratio": rates.prompt_audio,
         "reasoning_ratio": rates.reasoning,
         "completion_audio_ratio": rates.completion_audio,
+        "completion_image_ratio": rates.completion_image,
+        "image_ratio": rates.image,
+        "character_ratio": rates.character,
+        "second_ratio": rates.second,
+        "search_ratio": rates.search,
+        "request_ratio": rates.request or None,
     }
     for name, rate in classes.items():
         if rate is not None:
@@ -117,23 +145,35 @@ def decimal(number: Fraction) -> str:
     return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")
 
 
-def _dearest(price: Price, prompt_tokens: int) -> list[tuple[int, int, int]]:
-    """For each tier within reach: its fee, its dearest class of prompt and of completion."""
+def _dearest(price: Price, prompt_tokens: int, units: Usage) -> list[tuple[int, int, int]]:
+    """For each tier within reach: what is paid whatever the tokens, its dearest class of prompt and of
+    completion."""
     if not price.tiers:
-        return [_dearest_of(price.rates)]
+        return [_dearest_of(price.rates, units)]
     reachable = [tier.rates for tier in price.tiers if prompt_tokens > tier.above]
-    return [_dearest_of(rates) for rates in (price.rates, *reachable)]
+    return [_dearest_of(rates, units) for rates in (price.rates, *reachable)]
 
 
-def _dearest_of(rates: Rates) -> tuple[int, int, int]:
+def _dearest_of(rates: Rates, units: Usage) -> tuple[int, int, int]:
     prompt, completion = rates.prompt, rates.completion
     for rate in (rates.cached, rates.cache_write, rates.cache_write_1h, rates.prompt_audio):
         if rate is not None and rate > prompt:
             prompt = rate
-    for rate in (rates.reasoning, rates.completion_audio):
+    for rate in (rates.reasoning, rates.completion_audio, rates.completion_image):
         if rate is not None and rate > completion:
             completion = rate
-    return rates.request, prompt, completion
+    fixed = rates.request if units is NOTHING else rates.request + _units(rates, units)
+    return fixed, prompt, completion
+
+
+def _units(rates: Rates, usage: Usage) -> int:
+    """What is no token, in pico-USD. A unit without a price is paid by something else."""
+    return (
+        usage.images * (rates.image or 0)
+        + usage.characters * (rates.character or 0)
+        + usage.seconds * (rates.second or 0)
+        + usage.searches * (rates.search or 0)
+    )
 
 
 def _or(rate: int | None, base: int) -> int:

@@ -1,11 +1,13 @@
 """The price-data package, read into rows of our price book. Needs nothing else, so the build can run it.
 
 Source: genai-prices. Its prices are USD per million tokens; ours are pico-USD a token, the same number
-times a million. A price with more than six decimals is rounded up.
+times a million. What has more decimals than a pico-dollar is rounded up.
 
     prices by date            the one in force on the day that is asked for
     prices by time of day     the dearest of them: a row holds all day
-    what is not per token     (audio by the hour, images, characters) has no row
+    characters that are read  a price a character
+    audio that is heard       a price a second, of its price by the hour
+    what has another unit     (live audio, pages of documents) has no row; images by the piece are unknown to it
     other names of a model    exact ones, and patterns for "starts with" and for dated versions
 """
 
@@ -24,8 +26,13 @@ CLASSES = {
     "prompt_audio": "input_audio_mtok",
     "reasoning": "output_reasoning_mtok",
     "completion_audio": "output_audio_mtok",
+    "completion_image": "output_image_mtok",
+    "character": "input_mchars",
 }
-"""Our class of tokens -> the package's price."""
+"""Our class, of tokens or of characters -> the package's price for a million."""
+PRICED_BY = ("input_mtok", "input_mchars", "input_audio_hours")
+"""A row has one of these."""
+HOUR_S = 3_600
 DATED = r"\d{8}$"
 """How the package writes "and a date" at the end of a regular expression."""
 
@@ -48,7 +55,7 @@ def as_json(day: date) -> str:
 
 def _row(provider: str, model: Any, day: date) -> Row | None:
     prices = _in_force(model.prices, day)
-    if prices.input_mtok is None or model.id.endswith("-"):
+    if all(getattr(prices, name) is None for name in PRICED_BY) or model.id.endswith("-"):
         return None
     other = sorted({alias for alias in _names(model.match) if alias != model.id})
     row: Row = {"provider": provider, "id": model.id, "rates": _rates(prices, 0)}
@@ -94,10 +101,16 @@ def _rates(prices: Any, prompt_tokens: int) -> dict[str, int]:
     for ours, theirs in CLASSES.items():
         price = getattr(prices, theirs)
         if price is not None:
-            rates[ours] = int((_at(price, prompt_tokens) * 1_000_000).to_integral_value(ROUND_CEILING))
+            rates[ours] = _pico(_at(price, prompt_tokens) / 1_000_000)
     if prices.requests_kcount is not None:
-        rates["request"] = int((prices.requests_kcount * 1_000_000_000).to_integral_value(ROUND_CEILING))
+        rates["request"] = _pico(prices.requests_kcount / 1_000)
+    if prices.input_audio_hours is not None:
+        rates["second"] = _pico(_at(prices.input_audio_hours, prompt_tokens) / HOUR_S)
     return rates
+
+
+def _pico(usd: Decimal) -> int:
+    return int((usd * 1_000_000_000_000).to_integral_value(ROUND_CEILING))
 
 
 def _at(price: Any, prompt_tokens: int) -> Decimal:

@@ -22,6 +22,14 @@ SIM = Entry(
     rates=Rates(prompt=PicoUsd(1_000_000), completion=PicoUsd(2_000_000)),
     owned_by="deeptoken",
 )
+FREE = Entry(
+    id="omni-moderation-latest",
+    provider="openai",
+    aliases=("omni-moderation-*", "text-moderation-*"),
+    name="Moderation",
+    rates=Rates(prompt=PicoUsd(0), completion=PicoUsd(0)),
+)
+"""Costs nothing (developers.openai.com/api/docs/guides/moderation, read 2026-11-25). The package has no row."""
 
 
 class SeedMissing(Exception):
@@ -44,7 +52,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def load_seed() -> list[Entry]:
-    """The packaged price book, and the provider ``sim``.
+    """The packaged price book, what is free, and the provider ``sim``.
 
     Raises:
         SeedMissing: this is a source tree that was never installed.
@@ -53,13 +61,13 @@ def load_seed() -> list[Entry]:
         said = files("deeptoken.catalog").joinpath("prices.json").read_bytes()
     except FileNotFoundError:
         raise SeedMissing from None
-    return [*msgspec.json.decode(said, type=list[Entry]), SIM]
+    return [*msgspec.json.decode(said, type=list[Entry]), FREE, SIM]
 
 
 def update(current: Iterable[Entry], day: date) -> Difference:
     """What the price-data package says on this day, against the book as it is. Changes nothing."""
     newest = msgspec.convert(pricedata.rows(day), list[Entry])
-    return difference(current, [*newest, SIM])
+    return difference(current, [*newest, FREE, SIM])
 
 
 def difference(current: Iterable[Entry], newest: Iterable[Entry]) -> Difference:

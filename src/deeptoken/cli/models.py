@@ -34,13 +34,18 @@ CLASSES = (
     "completion",
     "reasoning",
     "completion_audio",
+    "completion_image",
+    "image",
+    "character",
+    "second",
+    "search",
     "request",
 )
 
 
 @click.group()
 def command() -> None:
-    """Models and their prices, in USD per million tokens."""
+    """Models and their prices, in USD per million tokens or characters, or for one image, second, search."""
 
 
 with_group = click.option("--group", "name", default="default", help="As this group sees it and pays.")
@@ -143,7 +148,7 @@ def history(id: str, file: Path | None, as_json: bool) -> None:
             {
                 "from": time(version.from_us) if version.from_us else "the start",
                 "price of": version.price.model,
-                "USD per 1M tokens": _price_text(costs),
+                "USD": _price_text(costs),
                 "source": version.source,
             }
         )

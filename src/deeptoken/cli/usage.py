@@ -26,6 +26,7 @@ LIMIT = 100
 PAGE = 5_000
 """Rows read at once for an export."""
 AMOUNTS = ("cost", "charged")
+UNITS = ("images", "characters", "seconds", "searches")
 
 
 def with_filters(command: Command) -> Command:
@@ -210,6 +211,7 @@ def _facts(record: UsageRecord) -> dict[str, str | None]:
         "channel": record.channel,
         "prompt tokens": prompt,
         "completion tokens": f"{record.completion_tokens} ({record.reasoning_tokens} reasoning)",
+        **{unit: str(count) for unit in UNITS if (count := getattr(record, unit))},
         "estimated": yes(record.estimated),
         "cost": show(record.cost),
         "charged": show(record.charged),

@@ -27,6 +27,11 @@ CLASSES = (
     "completion",
     "reasoning",
     "completion_audio",
+    "images",
+    "characters",
+    "seconds",
+    "searches",
+    "completion_image",
 )
 """As in `wire/usage.py`, in its order."""
 CREDIT = 1_000
@@ -86,7 +91,7 @@ class Metrics:
     def __init__(self) -> None:
         self._requests = Counts("deeptoken_requests", "Requests that ended.", ("model", "channel", "status"))
         self._attempts = Counts("deeptoken_attempts", "Attempts, by how they ended.", ("channel", "cause"))
-        self._tokens = Counts("deeptoken_tokens", "Tokens, by class.", ("model", "class"))
+        self._tokens = Counts("deeptoken_tokens", "Tokens and other units, by class.", ("model", "class"))
         self._charged = Counts("deeptoken_charged_credits", "Credits charged.", ("model",))
         self._lost = Counts("deeptoken_operator_loss_credits", "Credits that the operator bore.", ("cause",))
         self._charged.unit = self._lost.unit = CREDIT
@@ -107,7 +112,7 @@ class Metrics:
         self._gauges.append((f"deeptoken_{name}", help, read))
 
     def request(self, model: str, record: Record, waited_s: float, classes: tuple[int, ...]) -> None:
-        """A call that ended. `classes` are the tokens of CLASSES."""
+        """A call that ended. `classes` are the counts of CLASSES."""
         channel = record.channel or ""
         self._requests.values[model, channel, str(record.status)] += 1
         self._overhead.observe(record.overhead_ms / 1_000)

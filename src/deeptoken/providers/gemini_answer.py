@@ -36,7 +36,7 @@ FINISH = {
 }
 NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", "BLOCKLIST", "SPII")
 """The same where enums come as numbers; what the two APIs count differently ends alike."""
-AUDIO = ("AUDIO", 4)
+AUDIO, IMAGE = ("AUDIO", 4), ("IMAGE", 2)
 
 STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -191,22 +191,26 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
         return None
     cached = min(counts.cached_content_token_count or 0, counts.prompt_token_count)
     fresh = counts.prompt_token_count - cached
-    heard = max(0, _audio(counts.prompt_tokens_details) - _audio(counts.cache_tokens_details))
+    heard = max(
+        0, _told_of(AUDIO, counts.prompt_tokens_details) - _told_of(AUDIO, counts.cache_tokens_details)
+    )
     heard = min(heard, fresh)
     said = counts.candidates_token_count or 0
-    spoken = min(_audio(counts.candidates_tokens_details), said)
+    spoken = min(_told_of(AUDIO, counts.candidates_tokens_details), said)
+    drawn = min(_told_of(IMAGE, counts.candidates_tokens_details), said - spoken)
     return Usage(
         prompt=fresh - heard + (counts.tool_use_prompt_token_count or 0),
         cached=cached,
         prompt_audio=heard,
-        completion=said - spoken,
+        completion=said - spoken - drawn,
         reasoning=counts.thoughts_token_count or 0,
         completion_audio=spoken,
+        completion_image=drawn,
     )
 
 
-def _audio(details: list[Modality] | None) -> int:
-    return sum(one.token_count or 0 for one in details or () if one.modality in AUDIO)
+def _told_of(kind: tuple[str, int], details: list[Modality] | None) -> int:
+    return sum(one.token_count or 0 for one in details or () if one.modality in kind)
 
 
 def finish_of(reason: str | int, *, called: bool) -> str:

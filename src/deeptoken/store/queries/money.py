@@ -37,6 +37,10 @@ class UsageRecord(msgspec.Struct, frozen=True):
     cache_write_tokens: int
     completion_tokens: int
     reasoning_tokens: int
+    images: int
+    characters: int
+    seconds: int
+    searches: int
     estimated: bool
     cost: NanoUsd
     charged: NanoUsd
@@ -87,8 +91,8 @@ order by 2
 RECORD = """
 select usage.request_id, request_label, endpoint, usage.model, channel, coalesce(key.name, key_id),
     coalesce('user:' || "user".name, wallet_id), stream, prompt_tokens, cached_tokens, cache_write_tokens,
-    completion_tokens, reasoning_tokens, estimated, cost, charged, outcome, status, code, attempts,
-    upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
+    completion_tokens, reasoning_tokens, images, characters, seconds, searches, estimated, cost, charged,
+    outcome, status, code, attempts, upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
 from usage
 left join key on key.id = key_id
 left join "user" on "user".id = wallet_id
