@@ -45,7 +45,7 @@ CLASSES = (
 
 @click.group()
 def command() -> None:
-    """Models and their prices, in USD per million tokens or characters, or for one image, second, search."""
+    """Models and their prices: USD per million tokens or characters; for one image, second or search."""
 
 
 with_group = click.option("--group", "name", default="default", help="As this group sees it and pays.")

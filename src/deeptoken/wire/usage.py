@@ -3,8 +3,8 @@
     prompt_tokens      = prompt + cached + cache_write + cache_write_1h + prompt_audio
     completion_tokens  = completion + reasoning + completion_audio + completion_image
 
-What is not told in tokens has units of its own: images, characters, seconds of audio, searches. Each class has
-its own price and is priced once (`catalog/price.py`).
+What is no token has a unit of its own: images, characters, seconds of audio, searches. Each class has its own
+price and is priced once (`catalog/price.py`).
 """
 
 import msgspec
