@@ -1,6 +1,8 @@
 """What sim says, over HTTP: a provider that misbehaves on demand, for tests and demos.
 
-    POST /v1/chat/completions, /v1/embeddings        OpenAI's dialect
+    POST /v1/chat/completions, /v1/embeddings,       OpenAI's dialect
+         /v1/moderations, /v1/images/generations,
+         /v1/audio/speech, /v1/rerank
     POST /v1/messages, /v1/messages/count_tokens     Anthropic's
     GET  /v1/models, /v1/models/{id}
 
@@ -8,12 +10,10 @@ The model's name decides (`providers/sim.py`); any key will do.
 """
 
 import asyncio
-import base64
 import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -23,6 +23,7 @@ from deeptoken import clock, ids
 from deeptoken.errors import BadRequest
 from deeptoken.providers import sim, sim_anthropic
 from deeptoken.providers.sim import Played, Step
+from deeptoken.wire import embeddings, images, moderations, rerank, speech
 from deeptoken.wire.chat import Chat, read
 
 Event = MutableMapping[str, Any]
@@ -31,14 +32,14 @@ Send = Callable[[Event], Awaitable[None]]
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 SHUTDOWN_SECONDS = 1
+TASKS: Mapping[str, Callable[[bytes], Chat]] = {
+    "/v1/embeddings": embeddings.read,
+    "/v1/moderations": moderations.read,
+    "/v1/images/generations": images.read,
+    "/v1/audio/speech": speech.read,
+    "/v1/rerank": rerank.read,
+}
 NAMES = ("text", "echo", "slow", "error-503", "error-429-30", "empty", "stall", "cut")
-
-
-class EmbeddingRequest(msgspec.Struct, frozen=True):
-    model: str
-    input: str | list[str | int | list[int]]
-    dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] = sim.EMBEDDING_SIZE
-    encoding_format: str = "float"
 
 
 class Mock:
@@ -61,8 +62,8 @@ class Mock:
                 case "POST", "/v1/chat/completions":
                     chat = read(body)
                     return self.play(chat, f"chatcmpl-{ids.uuid7()}")
-                case "POST", "/v1/embeddings":
-                    return _embeddings(msgspec.json.decode(body, type=EmbeddingRequest))
+                case "POST", _ if path in TASKS:
+                    return self.play(TASKS[path](body), ids.uuid7())
                 case "POST", "/v1/messages":
                     chat = sim_anthropic.chat(body)
                     return sim_anthropic.translated(self.play(chat, f"msg_{ids.uuid7()}"), chat.request)
@@ -213,27 +214,3 @@ def _error(path: str, status: int, message: str, *, param: str | None = None) ->
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "sim"}
-
-
-def _embeddings(request: EmbeddingRequest) -> Played:
-    asked = request.input
-    if isinstance(asked, str):
-        texts = [asked]
-    elif asked and isinstance(asked[0], int):
-        texts = [_tokens(asked)]
-    else:
-        texts = [entry if isinstance(entry, str) else _tokens(entry) for entry in asked]
-    data = []
-    for index, text in enumerate(texts):
-        vector: list[float] | str = sim.embedding(text, request.dimensions)
-        if request.encoding_format == "base64":
-            vector = base64.b64encode(struct.pack(f"<{request.dimensions}f", *vector)).decode()
-        data.append({"object": "embedding", "index": index, "embedding": vector})
-    words = sum(len(text.split()) for text in texts)
-    usage = {"prompt_tokens": words, "total_tokens": words}
-    return _whole({"object": "list", "data": data, "model": request.model, "usage": usage})
-
-
-def _tokens(numbers: object) -> str:
-    """A text that was sent as tokens: each is a word."""
-    return " ".join(map(str, numbers)) if isinstance(numbers, list) else str(numbers)

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has none
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from deeptoken.providers import sim
+from deeptoken.providers import sim, sim_tasks
 from deeptoken.providers.sim import Played
 from deeptoken.wire.chat import read
 
@@ -339,9 +339,9 @@ def test_cut_breaks_off_after_five_words() -> None:
 
 
 def test_an_embedding_is_a_unit_vector_of_its_text() -> None:
-    vector, again, other = sim.embedding("a"), sim.embedding("a"), sim.embedding("b")
+    vector, again, other = sim_tasks.embedding("a"), sim_tasks.embedding("a"), sim_tasks.embedding("b")
 
     assert math.isclose(math.hypot(*vector), 1)
     assert vector == again != other
     assert len(vector) == 256
-    assert [len(sim.embedding("a", size)) for size in (1, 1536)] == [1, 1536]
+    assert [len(sim_tasks.embedding("a", size)) for size in (1, 1536)] == [1, 1536]

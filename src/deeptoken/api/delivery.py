@@ -57,6 +57,7 @@ class Door(Protocol):
     def begin(self, status: int, headers: Headers, data: bytes) -> None: ...
     def write(self, data: bytes) -> None: ...
     def write_last(self, data: bytes) -> None: ...
+    def break_off(self) -> None: ...
 
 
 class Head(msgspec.Struct):
@@ -125,6 +126,8 @@ class Outlet:
 class Whole(Outlet):
     """A ``chat.completion``, sent when it is settled."""
 
+    content_type = JSON[1].decode()
+
     def __init__(self, exchange: Door, chat: Chat) -> None:
         super().__init__(exchange, chat)
         self._fields: dict[str, Any] | None = None
@@ -158,7 +161,7 @@ class Whole(Outlet):
     def kept(self) -> StoredReply | None:
         return StoredReply(
             status=200,
-            content_type="application/json",
+            content_type=self.content_type,
             body=self._tail if len(self._tail) <= REPLY_KEPT_MAX else None,
             request_id=self._exchange.call.request_id,
             cost=self._cost or NanoUsd(0),
@@ -173,9 +176,9 @@ class Whole(Outlet):
     def finish(self) -> None:
         headers = self._facts()
         headers += (
-            JSON,
+            (b"content-type", self.content_type.encode("latin-1", "replace")),
             (b"x-deeptoken-cost", credits(self._cost or NanoUsd(0)).encode()),
-            (b"openai-processing-ms", _processing(self._exchange.call)),
+            (b"openai-processing-ms", processing(self._exchange.call)),
         )
         self.begun = True
         self._exchange.respond(200, headers, self._tail)
@@ -286,7 +289,7 @@ class Events(Outlet):
                 EVENT_STREAM,
                 NO_CACHE,
                 NO_BUFFER,
-                (b"openai-processing-ms", _processing(self._exchange.call)),
+                (b"openai-processing-ms", processing(self._exchange.call)),
             )
             self._exchange.begin(200, headers, data)
             data = b""
@@ -316,7 +319,7 @@ def _chunk(head: Head, **fields: object) -> bytes:
     )
 
 
-def _processing(call: Inbound) -> bytes:
+def processing(call: Inbound) -> bytes:
     return str(round((clock.monotonic() - call.began) * 1_000)).encode()
 
 

@@ -71,7 +71,7 @@ class Form(msgspec.Struct, frozen=True):
     """How a call is answered: the words of its dialect."""
 
     whole: Callable[["Exchange", Chat], Whole]
-    events: Callable[["Exchange", Chat, float, asyncio.AbstractEventLoop], Events]
+    events: Callable[["Exchange", Chat, float, asyncio.AbstractEventLoop], Events | Whole]
     error_body: Callable[[DeeptokenError, str], bytes]
 
 
@@ -302,6 +302,11 @@ class Exchange:
         """The last bytes, and the end."""
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
         self._send(chunk + LAST_CHUNK)
+        self.end()
+
+    def break_off(self) -> None:
+        """No more comes, and what came is not all of it: the connection ends without the body's own end."""
+        self.keep_alive = False
         self.end()
 
     def end(self) -> None:

@@ -14,7 +14,8 @@ import msgspec
 from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.errors import JSON
-from deeptoken.api.exchange import PREFLIGHT, Exchange
+from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
+from deeptoken.api.tasks import TASKS, TaskStream, TaskWhole
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import (
     BadRequest,
@@ -43,6 +44,7 @@ Handler = Callable[[Exchange], Awaitable[None]]
 
 CHAT = "/v1/chat/completions"
 MODELS = "/v1/models/"
+TASK = Form(whole=TaskWhole, events=TaskStream, error_body=OPENAI.error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
@@ -68,8 +70,14 @@ class V1:
         self._metrics = metrics
         self._server = server
         self._proxies = Proxies(server.trusted_proxies)
+        calls: dict[str, Handler] = {
+            CHAT: self._chat_completions,
+            **dict.fromkeys(TASKS, self._task),
+        }
+        self._metered = frozenset(calls)
+        """What a provider answers."""
         self._routes: dict[str, tuple[str, Handler]] = {
-            CHAT: ("POST", self._chat_completions),
+            **{path: ("POST", handler) for path, handler in calls.items()},
             "/v1/models": ("GET", self._models),
             "/v1/credits": ("GET", self._credits),
             "/v1/generation": ("GET", self._generation),
@@ -129,6 +137,11 @@ class V1:
         exchange.read_options()
         await self._gateway.answer(exchange.call, exchange)
 
+    async def _task(self, exchange: Exchange) -> None:
+        exchange.form = TASK
+        exchange.call.read = TASKS[exchange.path]
+        await self._chat_completions(exchange)
+
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call
         trace, bill = call.trace, call.trace.bill
@@ -161,7 +174,7 @@ class V1:
             overhead_ms=round((duration - waited) * 1_000, 3),
         )
         self._log.request(record)
-        if call.endpoint == CHAT:
+        if call.endpoint in self._metered:
             self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:

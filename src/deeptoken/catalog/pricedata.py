@@ -7,7 +7,7 @@ times a million. What has more decimals than a pico-dollar is rounded up.
     prices by time of day     the dearest of them: a row holds all day
     characters that are read  a price a character
     audio that is heard       a price a second, of its price by the hour
-    what has another unit     (live audio, pages of documents) has no row; images by the piece are unknown to it
+    what has another unit     (live audio, pages of documents) has no row; no image has a price of its own
     other names of a model    exact ones, and patterns for "starts with" and for dated versions
 """
 

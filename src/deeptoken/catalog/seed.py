@@ -29,7 +29,7 @@ FREE = Entry(
     name="Moderation",
     rates=Rates(prompt=PicoUsd(0), completion=PicoUsd(0)),
 )
-"""Costs nothing (developers.openai.com/api/docs/guides/moderation, read 2026-11-25). The package has no row."""
+"""It costs nothing: developers.openai.com/api/docs/guides/moderation, read 2026-11-25."""
 
 
 class SeedMissing(Exception):

@@ -1,14 +1,15 @@
 """How many tokens a prompt is: at most (`bound`, no tokenizer runs) and counted (`count`).
 
-    bound   a token for each byte of the body; media at its own measure
-    count   by the tokenizer of the model's family, loaded when first needed
+    bound        a token for each byte of the body; media at its own measure
+    count        by the tokenizer of the model's family, loaded when first needed
+    count_texts  the same of texts that are no messages, such as what is to be embedded
 
 Rules: spec "how much is held". The frame around messages is OpenAI's (cookbook, "how to count tokens with
 tiktoken", read 2026-11-23): 3 a message besides its role, 1 for a name, 3 before the reply. Makers that
 publish no tokenizer (Anthropic, Google) are estimated with another's; what the provider tells is billed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -89,6 +90,21 @@ def count(chat: Chat, model: str, context: int | None = None) -> int:
 def count_text(text: str, model: str) -> int:
     """The tokens of a text, as a part of an answer, of whatever length."""
     return _counter(_vocabulary(model))(text)
+
+
+def count_texts(texts: Iterable[tuple[str, int]], model: str) -> int:
+    """The tokens of texts, each so many times; what is beyond `TEXT_COUNTED_MAX` is as dense as the rest."""
+    counted = _counter(_vocabulary(model))
+    left = TEXT_COUNTED_MAX
+    tokens = read = unread = 0
+    for text, times in texts:
+        told = text[:left]
+        if told:
+            left -= len(told)
+            tokens += counted(told) * times
+            read += len(told) * times
+        unread += (len(text) - len(told)) * times
+    return tokens + -(-tokens * unread // read) if unread else tokens
 
 
 def _media(part: dict[str, Any]) -> int:

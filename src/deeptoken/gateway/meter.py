@@ -8,6 +8,7 @@ used        what is charged, by what happened (spec: what happened, what is char
 import msgspec
 
 from deeptoken.catalog import tokens
+from deeptoken.catalog.model import Model
 from deeptoken.ledger.postings import Outcome
 from deeptoken.providers.base import Piece, Reply
 from deeptoken.wire.chat import Chat
@@ -28,7 +29,7 @@ class Meter:
         self.usage: Usage | None = None
         self.told: msgspec.Raw | None = None
         self._chat = chat
-        self.model = model
+        self._model = model
         """Whose tokens are counted."""
         self._context = context
         self._counted = False
@@ -36,6 +37,10 @@ class Meter:
         """What was not counted yet, behind what was: `_before` tokens."""
         self._before = 0
         self._finished = False
+
+    def answered_by(self, model: Model) -> None:
+        """Its tokens are counted from here on."""
+        self._model = model.id
 
     def take(self, reply: Reply) -> None:
         """A whole answer."""
@@ -57,13 +62,13 @@ class Meter:
 
     def count_prompt(self) -> None:
         if not self._counted:
-            self.prompt = tokens.count(self._chat, self.model, self._context)
+            self.prompt = tokens.count(self._chat, self._model, self._context)
             self._counted = True
 
     def count(self) -> int:
         """The tokens that were generated, by the tokenizer; a long text is counted piece by piece, once."""
         text = "".join(self._text)
-        counted = self._before + tokens.count_text(text, self.model)
+        counted = self._before + tokens.count_text(text, self._model)
         if len(text) > PIECE:
             self._before, self._text = counted, []
         else:

@@ -52,8 +52,8 @@ class Router:
         model = sought.models[0].model.id
         means.retries.asked(model, now)
         key = None
-        if sought.several:
-            # Among channels of which there is but one, a conversation has no choice.
+        if sought.several and sought.chat.task is None:
+            # Among channels of which there is but one, a conversation has no choice; a task is none.
             key = conversation(caller.wallet, model, sought.chat)
             served = means.affinity.served(key, now)
             if served is not None:
@@ -128,4 +128,6 @@ class Router:
 
 def _tokens(chat: Chat) -> int:
     """About what the call may come to."""
+    if chat.task is not None:
+        return chat.size // BYTES_A_TOKEN
     return chat.size // BYTES_A_TOKEN + (chat.request.limit or ANSWER_TOKENS) * (chat.request.n or 1)

@@ -2,7 +2,7 @@
 
     authenticate   whose key is this, from where?                 401, 403
     admit          is there room for it?                          503
-    read           is it a chat?                                  400, 413, 415
+    read           is it a chat, or another task?                 400, 413, 415
     authorise      may it call this model; what serves it?        403, 404
     route          which channels, in which order; a place        400, 429, 503
     open a tab     rates, ceilings and money: all or none         402, 429
@@ -29,8 +29,9 @@ from deeptoken.gateway.limits import Room
 from deeptoken.gateway.needs import needs
 from deeptoken.gateway.plan import Sought
 from deeptoken.gateway.router import Router
-from deeptoken.gateway.snapshot import Snapshot
+from deeptoken.gateway.snapshot import TOKENS, Snapshot
 from deeptoken.gateway.tab import Delivery, Ledger, Tab
+from deeptoken.gateway.task_tab import TaskTab
 from deeptoken.gateway.upstream import Answer
 from deeptoken.gateway.wishes import read as read_wishes
 from deeptoken.identity.caller import Caller
@@ -98,7 +99,8 @@ class Gateway:
             deadline = self._deadline(call, chat)
             with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
-                async with Tab(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
+                opened = Tab if chat.task is None else TaskTab
+                async with opened(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
                     wanted = tab.wanted(_asked(call, chat), deadline)
                     with closing(await route.first_answer(wanted)) as answer:
                         tab.begin(answer)
@@ -128,7 +130,8 @@ def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -
             f"There is no organization {call.organization!r}. Leave X-DeepToken-Org out."
         )
     wishes = read_wishes(chat)
-    models = snapshot.chain(caller, chat.request.model, wishes.models)
+    used = TOKENS if chat.task is None else chat.task.bound
+    models = snapshot.chain(caller, chat.request.model, wishes.models, used)
     call.trace.asked = models[0].model
     return Sought(models, chat, needs=needs(chat), wishes=wishes, ratio_ppm=caller.group.ratio_ppm)
 
@@ -171,7 +174,8 @@ def _cost_max(raw: msgspec.Raw) -> NanoUsd:
 def _asked(call: Inbound, chat: Chat) -> Asked:
     return Asked(
         model=call.trace.model or "",
-        id=f"chatcmpl-{call.id}",
+        id=f"chatcmpl-{call.id}" if chat.task is None else call.id,
         created=clock.wall_s(),
         dialect=None if chat.native is None else chat.native.dialect,
+        task=chat.task,
     )

@@ -3,9 +3,14 @@
 import msgspec
 
 from deeptoken.catalog.catalog import Catalog, Found
+from deeptoken.catalog.price import bills
 from deeptoken.errors import AccountSuspended, ModelNotAllowed, ModelNotFound, PermissionDenied
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.keys import Keys, authorise
+from deeptoken.wire.usage import Usage
+
+TOKENS = Usage(prompt=1, completion=1)
+"""What every chat uses."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -14,14 +19,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: Keys
     catalog: Catalog
 
-    def serving(self, caller: Caller, asked: str) -> Found:
-        """What `asked` stands for, to this caller.
+    def serving(self, caller: Caller, asked: str, used: Usage = TOKENS) -> Found:
+        """What `asked` stands for, to this caller, for a call that uses what `used` has.
 
         Raises:
             AccountSuspended: its owner may do nothing.
             PermissionDenied: the key makes no calls.
             ModelNotAllowed: the key's list does not have it.
-            ModelNotFound: nothing serves it in the caller's group, or it has no price.
+            ModelNotFound: nothing serves it in the caller's group, or it has no price for such a call.
         """
         if caller.suspended:
             raise AccountSuspended("This account is suspended. Ask the operator why.")
@@ -31,18 +36,24 @@ class Snapshot(msgspec.Struct, frozen=True):
         authorise(caller, found.model.id if found else asked)
         if found is None:
             raise ModelNotFound(asked)
+        if not bills(found.model.price.rates, used):
+            raise ModelNotFound(
+                asked, f"The model {asked!r} has no price for what this endpoint uses. Name another."
+            )
         return found
 
-    def chain(self, caller: Caller, asked: str, fallbacks: tuple[str, ...]) -> tuple[Found, ...]:
+    def chain(
+        self, caller: Caller, asked: str, fallbacks: tuple[str, ...], used: Usage = TOKENS
+    ) -> tuple[Found, ...]:
         """The same of a model and those to fall back on, in order.
 
         Raises:
             ModelNotAllowed, ModelNotFound: one of them, as if it alone were asked for; `param` names it.
         """
-        found = [self.serving(caller, asked)]
+        found = [self.serving(caller, asked, used)]
         for place, id in enumerate(fallbacks):
             try:
-                found.append(self.serving(caller, id))
+                found.append(self.serving(caller, id, used))
             except (ModelNotAllowed, ModelNotFound) as error:
                 # Passing over it would hide a typo until the day when the fallback is needed.
                 error.param = f"models[{place}]"

@@ -18,8 +18,8 @@ from deeptoken.catalog.model import Model
 from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
-from deeptoken.gateway.meter import Meter
 from deeptoken.gateway.refusal import charge_alone, outcome_of, refusal, repeated, status_of
+from deeptoken.gateway.tally import meter_of
 from deeptoken.gateway.terms import Terms, least
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer, Wanted
@@ -90,7 +90,7 @@ class Tab:
     ) -> None:
         self._ledger = ledger
         self._caller = caller
-        self._terms = Terms(models, caller.group.ratio_ppm)
+        self._terms = Terms(models, caller.group.ratio_ppm, chat.task)
         self._model = models[0]
         """The one that answers; before one does, the first of those that may."""
         self._chat = chat
@@ -99,7 +99,7 @@ class Tab:
         self._left = left
         self._ratio = caller.group.ratio_ppm
         self._choices = chat.request.n or 1
-        self._meter = Meter(chat, self._model.id, self._terms.context)
+        self._meter = meter_of(chat, self._model, self._terms)
         self._limit: int | None = None
         """The most tokens a choice may have, if the money sets it."""
         self._most = 0
@@ -257,8 +257,8 @@ class Tab:
         if model is not self._model:
             self._by = (model.id, model.price.id)
         self._model = model
-        self._meter.model = model.id
-        self._terms = Terms((model,), self._ratio)
+        self._meter.answered_by(model)
+        self._terms = Terms((model,), self._ratio, self._chat.task)
         self._most = min(self._most, self._choices * self._terms.longest(self._chat.request))
         self._hold_is(self._held, self._affordable(self._held))
 

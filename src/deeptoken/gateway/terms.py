@@ -1,9 +1,14 @@
-"""What a call may cost, whichever of its models answers: the dearest one counts. Pure."""
+"""What a call may cost, whichever of its models answers: the dearest one counts. Pure.
+
+Of a task that is known: the most of each unit that its request can come to.
+"""
 
 from deeptoken.catalog.model import Model
 from deeptoken.catalog.price import affordable, bound
 from deeptoken.money import NanoUsd
 from deeptoken.wire.chat import ChatRequest
+from deeptoken.wire.task import Task
+from deeptoken.wire.usage import NOTHING
 
 OUTPUT_UNKNOWN = 131_072
 """The most that a model generates when nobody told."""
@@ -12,10 +17,13 @@ OUTPUT_UNKNOWN = 131_072
 class Terms:
     """The prices of the models that may answer."""
 
-    __slots__ = ("_price", "_ratio_ppm", "context", "models")
+    __slots__ = ("_price", "_ratio_ppm", "_units", "by_tokens", "context", "models")
 
-    def __init__(self, models: tuple[Model, ...], ratio_ppm: int) -> None:
+    def __init__(self, models: tuple[Model, ...], ratio_ppm: int, task: Task | None = None) -> None:
         self.models = models
+        self._units = NOTHING if task is None else task.bound
+        self.by_tokens = any(model.price.rates.by_tokens for model in models)
+        """One of them is paid by tokens."""
         self._ratio_ppm = ratio_ppm
         self._price = models[0].price if len(models) == 1 else None
         """That of an only model."""
@@ -23,6 +31,8 @@ class Terms:
 
     def longest(self, request: ChatRequest) -> int:
         """The most tokens that a choice may have."""
+        if self._units is not NOTHING:
+            return self._units.completion_tokens if self.by_tokens else 0
         if self._price is not None:
             return _longest(request, self.models[0])
         return max(_longest(request, model) for model in self.models)
@@ -30,8 +40,10 @@ class Terms:
     def price_of(self, prompt: int, completion: int) -> NanoUsd:
         """An upper bound for so many tokens."""
         if self._price is not None:
-            return bound(self._price, prompt, completion, self._ratio_ppm)
-        return max(bound(model.price, prompt, completion, self._ratio_ppm) for model in self.models)
+            return bound(self._price, prompt, completion, self._ratio_ppm, self._units)
+        return max(
+            bound(model.price, prompt, completion, self._ratio_ppm, self._units) for model in self.models
+        )
 
     def affordable(self, prompt: int, amount: NanoUsd) -> int:
         """The longest answer that an amount pays, with that prompt."""

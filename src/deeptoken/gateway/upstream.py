@@ -299,6 +299,8 @@ class Upstream:
         asked = wanted.asked
         if asked.model != answer.at.model.id:
             asked = msgspec.structs.replace(asked, model=answer.at.model.id)
+        if asked.task is not None:
+            asked = msgspec.structs.replace(asked, content_type=response.headers.get("content-type"))
         try:
             if wanted.stream:
                 answer.stream = provider.stream(asked)

@@ -174,7 +174,10 @@ def _price(value: Any, param: str) -> PicoUsd:
 
 
 def _parameters(chat: Chat) -> frozenset[str]:
-    """The names of what must not get lost. `n` of 1 is what every model does."""
+    """The names of what must not get lost. `n` of 1 is what every model does; of a task an adapter drops
+    nothing."""
+    if chat.task is not None:
+        return frozenset()
     names = chat.fields.keys() - LABELS
     return frozenset(names if (chat.request.n or 1) > 1 else names - {"n"})
 

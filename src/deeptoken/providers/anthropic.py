@@ -35,7 +35,7 @@ from deeptoken.providers.anthropic_answer import (
 )
 from deeptoken.providers.anthropic_request import body
 from deeptoken.providers.anthropic_stream import MessageStream
-from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream
+from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream, unable
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import call_id
@@ -67,6 +67,8 @@ class Anthropic:
     name = "anthropic"
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        if chat.task is not None:
+            raise unable("Anthropic", chat.task)
         try:
             wanted = body(chat, at, stream=stream, limit=limit)
             written = msgspec.json.encode(wanted.fields)

@@ -5,6 +5,8 @@
     stream    a reader of a streamed answer (status 2xx): bytes in, pieces of chat out
     failure   what any other status means
 
+A call that is no chat has its task in `Chat.task` and `Asked.task`; who cannot do it says `unable`.
+
 An adapter knows no clock, no network, no settings and no retry. Fields it does not know travel untouched
 where both sides speak the same dialect. What it delivers is OpenAI's dialect to the letter: canonical
 model id, `choices` mended where a host breaks the rules, usage held apart for the one who settles.
@@ -16,8 +18,10 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from deeptoken.catalog.model import Candidate
+from deeptoken.errors import BadRequest
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.task import Task
 from deeptoken.wire.usage import Usage
 
 Cause = Literal[
@@ -42,6 +46,10 @@ class Asked(msgspec.Struct, frozen=True):
     """Seconds since 1970, for a provider that tells no time."""
     dialect: str | None = None
     """The caller's own (`wire.chat.Native`): a provider that speaks it tells the answer in it too."""
+    task: Task | None = None
+    """Of a call that is no chat."""
+    content_type: str | None = None
+    """Of a task: what the head of the answer says of its body."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -65,7 +73,8 @@ class Piece(msgspec.Struct):
     `data` is one ``chat.completion.chunk`` as JSON, without a ``usage`` key. `text` is what was generated
     in it (content, reasoning, refusal, tool arguments), for the meter. `content`: it commits the answer.
     `finish`: a finish reason was told. `usage` counts what the provider told up to here (the last one
-    counts), `told` is the same as the provider wrote it, in OpenAI's shape, to be passed on.
+    counts), `told` is the same as the provider wrote it, in OpenAI's shape, to be passed on. Of a task `raw`
+    is the answer's own bytes, instead of `data`.
     """
 
     data: bytes = b""
@@ -78,10 +87,11 @@ class Piece(msgspec.Struct):
     """The stream said that it failed: an error event. Nothing follows it."""
     native: bytes = b""
     """One event's data as it came, but for the model's name: where the caller's dialect is the provider's."""
+    raw: bytes = b""
 
 
 class Reply(msgspec.Struct):
-    """A whole answer. `fields` are a ``chat.completion``'s, without ``usage``."""
+    """A whole answer. `fields` are a ``chat.completion``'s or a task's, without ``usage``."""
 
     fields: dict[str, Any]
     text: str = ""
@@ -90,10 +100,21 @@ class Reply(msgspec.Struct):
     upstream_id: str | None = None
     native: dict[str, msgspec.Raw] | None = None
     """The answer's own fields, as a piece's."""
+    units: Usage | None = None
+    """Of a task: what was told that is no token."""
+    body: bytes | None = None
+    """Of a task whose answer is no JSON: all of it, instead of `fields`."""
+    content_type: str | None = None
+    """Of such a body."""
 
 
 class Malformed(Exception):
     """A 2xx whose body is no answer: HTML, empty, cut, not JSON, no choices. The message says which."""
+
+
+def unable(label: str, task: Task) -> BadRequest:
+    """For a provider that has no such task: the route goes on to the next one."""
+    return BadRequest(f"{label} has no {task.name} here.")
 
 
 class Stream(Protocol):

@@ -22,7 +22,7 @@ import msgspec
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
 from deeptoken.providers.anthropic_answer import Positions
-from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream
+from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream, unable
 from deeptoken.providers.bedrock_answer import (
     NOTHING,
     SERVER_TOOL,
@@ -75,6 +75,8 @@ class Bedrock:
     name = "bedrock"
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        if chat.task is not None:
+            raise unable("Bedrock", chat.task)
         try:
             written = msgspec.json.encode(body(chat, at, limit=limit))
         except RecursionError:

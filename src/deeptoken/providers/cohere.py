@@ -7,6 +7,7 @@ told beside those that were processed.
 
     cohere_request.py    the body; cohere_messages.py its messages, cohere_tools.py its tools
     cohere_answer.py     what answers say; cohere_stream.py the streamed ones
+    cohere_tasks.py      embeddings and rankings
 
 The plan and the thinking go to the client as `reasoning_content`, and as `reasoning_details`: a client that
 sends them back gives Cohere each where it was. `citations` are a field of the message, as Cohere writes them.
@@ -19,7 +20,7 @@ import msgspec
 
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
-from deeptoken.providers import refusal
+from deeptoken.providers import cohere_tasks, refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream
 from deeptoken.providers.cohere_answer import (
     NO_ARGUMENTS,
@@ -51,8 +52,12 @@ class Cohere:
     name = "cohere"
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        path = "chat"
         try:
-            written = msgspec.json.encode(body(chat, at, stream=stream, limit=limit))
+            if chat.task is not None:
+                path, written = cohere_tasks.call(chat, at)
+            else:
+                written = msgspec.json.encode(body(chat, at, stream=stream, limit=limit))
         except RecursionError:
             raise BadRequest("A schema or message is nested too deeply.") from None
         headers = (
@@ -60,9 +65,11 @@ class Cohere:
             ("authorization", f"Bearer {at.channel.secret}"),
         )
         base = (at.channel.base_url or BASE_URL).rstrip("/").removesuffix("/v1").removesuffix("/v2")
-        return HttpRequest(f"{base}/v2/chat", headers, written)
+        return HttpRequest(f"{base}/v2/{path}", headers, written)
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
+        if asked.task is not None:
+            return cohere_tasks.reply(body, asked)
         try:
             answer = _answer.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

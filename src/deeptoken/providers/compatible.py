@@ -35,6 +35,7 @@ its own answers show:
     vllm         docs.vllm.ai/en/latest/serving/openai_compatible_server.html, its issues 27755 and 38488: it
                  writes `reasoning`, and reads nothing else
     lmstudio     lmstudio.ai/docs/developer/openai-compat
+    jina, voyage have no chats: what else a host does stands in `compatible_tasks.py`
 """
 
 import re
@@ -182,6 +183,8 @@ HOSTS = (
     Host("ollama", "Ollama", "http://localhost:11434/v1", None, manners=Manners(reasoning="reasoning")),
     Host("vllm", "vLLM", "http://localhost:8000/v1", None, BOTH, manners=Manners(reasoning="reasoning")),
     Host("lmstudio", "LM Studio", "http://localhost:1234/v1", None),
+    Host("jina", "Jina AI", "https://api.jina.ai/v1", "JINA_API_KEY", chats=False),
+    Host("voyage", "Voyage AI", "https://api.voyageai.com/v1", "VOYAGE_API_KEY", chats=False),
 )
 
 PROVIDERS: Mapping[str, OpenAI] = MappingProxyType({host.name: OpenAI(host) for host in HOSTS})

@@ -6,6 +6,7 @@ is answered by its name, and thoughts are counted beside the answer.
 
     gemini_request.py    the body; gemini_contents.py its turns, schema.py its schemas
     gemini_stream.py     what answers say, whole or streamed; gemini_answer.py their shapes
+    gemini_embeddings.py embeddings
     gemini_frames.py     the two framings of a stream; gemini_arguments.py calls that come in pieces
 
 Thoughts go to the client as `reasoning_content`; what Gemini signed, as `reasoning_details` in the shape that
@@ -19,6 +20,7 @@ import msgspec
 
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
+from deeptoken.providers import gemini_embeddings
 from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream
 from deeptoken.providers.gemini_answer import failure, failure_told
 from deeptoken.providers.gemini_request import body
@@ -37,14 +39,18 @@ class Gemini:
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
         base = (at.channel.base_url or BASE_URL).rstrip("/")
         model = at.upstream_model if at.upstream_model.startswith(NAMED) else f"models/{at.upstream_model}"
+        if chat.task is not None:
+            named, asked = gemini_embeddings.METHOD, gemini_embeddings.body(chat, chat.task, model)
+        else:
+            named, asked = method(stream=stream), written(chat, at, limit=limit)
         return HttpRequest(
-            f"{base}/{quote(model)}:{method(stream=stream)}",
+            f"{base}/{quote(model)}:{named}",
             (("content-type", "application/json"), ("x-goog-api-key", at.channel.secret)),
-            written(chat, at, limit=limit),
+            asked,
         )
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
-        return reply(body, asked)
+        return reply(body, asked) if asked.task is None else gemini_embeddings.reply(body, asked)
 
     def stream(self, asked: Asked) -> Stream:
         return ContentStream(asked)

@@ -56,6 +56,8 @@ class Host(msgspec.Struct, frozen=True):
     """It counts what it read and thought of its own accord beside prompt, completion and total."""
     own_tiers: bool = True
     """Its `service_tier` may have values of its own. Clients that know OpenAI's choke on them."""
+    chats: bool = True
+    """It has chats. What else a host does stands in `compatible_tasks.py`."""
     azure: bool = False
     """Keys go into `api-key`, deployments into the path."""
 

@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from deeptoken.catalog.model import Candidate
-from deeptoken.providers import refusal
-from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
+from deeptoken.errors import BadRequest
+from deeptoken.providers import openai_tasks, refusal
+from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply, Stream
 from deeptoken.providers.host import Host, fit, headers, set_limit, takes_stream_options, url
 from deeptoken.providers.shape import Shape, shape
 from deeptoken.wire import mend
@@ -57,6 +58,10 @@ class OpenAI:
 
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
         host = self.host
+        if chat.task is not None:
+            return openai_tasks.request(host, chat, at)
+        if not host.chats:
+            raise BadRequest(f"{host.label} has no chats.")
         fields = chat.passing()
         fields["model"] = Raw(encode(at.upstream_model))
         fields.pop("stream", None)
@@ -80,6 +85,8 @@ class OpenAI:
         return headers(self.host, at)
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
+        if asked.task is not None:
+            return openai_tasks.reply(self.host, body, asked)
         try:
             body.decode()  # fields that nobody here reads must be UTF-8 too
             return self._reply(FIELDS.decode(body), body, asked)
@@ -105,8 +112,8 @@ class OpenAI:
         fields["model"] = Raw(encode(asked.model))
         return Reply(fields=fields, text=text, usage=usage, told=told, upstream_id=own)
 
-    def stream(self, asked: Asked) -> "ChunkStream":
-        return ChunkStream(self.host, asked)
+    def stream(self, asked: Asked) -> Stream:
+        return ChunkStream(self.host, asked) if asked.task is None else openai_tasks.stream(self.host, asked)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
         return refusal.read(status, headers, body)

@@ -5,22 +5,24 @@
     error-503           that status and an error body; error-429-30 with ``Retry-After: 30``
     empty, stall, cut   closes without an answer, never answers, breaks off after five words
 
-A word is a token. The gateway plays the steps instead of sending a request, and reads the bytes as OpenAI's.
-Source: spec "Names and numbers"; platform.openai.com/docs/api-reference/chat, read 2026-11-23.
+What is no chat is in `sim_tasks.py`. A word is a token. The gateway plays the steps instead of sending a
+request, and reads the bytes as OpenAI's. Source: spec "Names and numbers";
+platform.openai.com/docs/api-reference/chat, read 2026-11-23.
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import zip_longest
+from itertools import chain, islice, repeat, zip_longest
 from typing import Any
 
 import msgspec
 
 from deeptoken.money import PicoUsd
+from deeptoken.providers import sim_tasks
 from deeptoken.providers.smallest import smallest, smallest_object
 from deeptoken.wire.chat import Chat, ChatRequest, Message
+from deeptoken.wire.task import Task
 
 MODELS = ("sim/text", "sim/echo", "sim/slow")
 """What a channel serves that names no models."""
@@ -37,7 +39,6 @@ WORDS_MORE = 41
 CUT_WORDS = 5
 SLOW_DELAY_S = 0.5
 SLOW_PACE = 20.0
-EMBEDDING_SIZE = 256
 SPOKEN = """
 after all always and answer any are away because before begin between both bring come could day each
 early enough even every few find first follow for from give good great group half hand have here high
@@ -126,6 +127,8 @@ def play(
         return _error(int(error[1]), f"sim was asked to answer {error[1]}.", pace, retry_after=error[2])
     if name not in TALKING:
         return _error(404, f"sim knows no model {upstream_model!r}.", pace)
+    if chat.task is not None:
+        return _task(chat.task, upstream_model, pace, cut=name == "cut", id=id, created=created)
     most = limit or chat.request.limit
     choices = [_choice(chat.request, name, most, index) for index in range(chat.request.n or 1)]
     answer = Answer(
@@ -142,18 +145,32 @@ def play(
     return Played(status=200, headers=JSON, steps=(step,), breaks=name == "cut")
 
 
+def _task(task: Task, model: str, pace: Pace, *, cut: bool, id: str, created: int) -> Played:
+    """What is no chat; what is streamed comes piece by piece."""
+    if why := sim_tasks.refusal(task):
+        return _error(400, why, pace)
+    if not task.stream:
+        told = sim_tasks.whole(task, model, id, created)
+        return Played(
+            status=200,
+            headers=JSON,
+            steps=(Step(pace.delay_s, told[: len(told) // 2] if cut else told),),
+            breaks=cut,
+        )
+    content_type, pieces = sim_tasks.streamed(task, created)
+    waits = chain((pace.delay_s,), repeat(pace.gap_s))
+    steps = (Step(wait_s, piece) for wait_s, piece in zip(waits, pieces, strict=False))
+    return Played(
+        status=200,
+        headers={"content-type": content_type},
+        steps=islice(steps, CUT_WORDS) if cut else steps,
+        breaks=cut,
+    )
+
+
 def prompt_tokens(request: ChatRequest) -> int:
     """The words of all messages, at least one."""
     return max(1, sum(len(_text(message).split()) for message in request.messages))
-
-
-def embedding(text: str, size: int = EMBEDDING_SIZE) -> list[float]:
-    """A vector of length one, a pure function of the text."""
-    bits = hashlib.shake_256(text.encode()).digest(2 * size)
-    # An odd number is never the middle, so that no vector is zero.
-    numbers = [(int.from_bytes(bits[at : at + 2]) | 1) - 32_768 for at in range(0, 2 * size, 2)]
-    length = math.hypot(*numbers)
-    return [number / length for number in numbers]
 
 
 def _pace(name: str, options: Mapping[str, Any]) -> Pace:

@@ -27,7 +27,7 @@ from deeptoken.errors import BadRequest
 from deeptoken.providers import gemini
 from deeptoken.providers.anthropic import Anthropic
 from deeptoken.providers.anthropic_request import body as messages_body
-from deeptoken.providers.base import Asked, Failure, Piece, Reply, Stream
+from deeptoken.providers.base import Asked, Failure, Piece, Reply, Stream, unable
 from deeptoken.providers.gemini_answer import failure
 from deeptoken.providers.gemini_frames import BLANK
 from deeptoken.providers.gemini_stream import ContentStream
@@ -62,6 +62,8 @@ class Vertex:
         BadRequest: the model cannot do what is asked; `param` names it.
         ValueError: the channel has no project, and its credential names none.
         """
+        if chat.task is not None:
+            raise unable("Vertex", chat.task)
         publisher, _, model = at.upstream_model.rpartition("/")
         if publisher == "anthropic" or model.startswith("claude"):
             at = msgspec.structs.replace(at, upstream_model=model)

@@ -8,6 +8,8 @@ provider of the same dialect passes them on byte for byte. A field that is null 
 
 A chat that came in another dialect is the same to those who reason with it, and has two things more: what
 the caller wrote (`Native`), and a plain form for hosts that refuse what OpenAI's API does not name.
+
+A call that is no chat has a task instead of messages (`task.py`).
 """
 
 import re
@@ -17,6 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from deeptoken.errors import BadRequest
+from deeptoken.wire.task import Task
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 Parts = list[dict[str, Any]]
@@ -133,6 +136,8 @@ class Chat(msgspec.Struct):
     """Of a call that came in another dialect."""
     plain: Callable[[], dict[str, msgspec.Raw]] | None = None
     """Of a call that came in another dialect: its `fields` as OpenAI's own API has them."""
+    task: Task | None = None
+    """Of a call that is no chat."""
 
     def passing(self) -> dict[str, msgspec.Raw]:
         """The fields for a host of this dialect.
@@ -181,7 +186,7 @@ def chat_of(whole: dict[str, Any], fields: dict[str, msgspec.Raw], size: int) ->
     try:
         request = msgspec.convert(whole, ChatRequest)
     except msgspec.ValidationError as error:
-        raise invalid(str(error), _path) from None
+        raise invalid(str(error), dotted) from None
     _check(request)
     passing = {name: raw for name, raw in fields.items() if name not in OURS and whole[name] is not None}
     del passing["model"]
@@ -214,13 +219,13 @@ def invalid(error: str, written: Callable[[str], str]) -> BadRequest:
     if missing := MISSING.fullmatch(error):
         path = written(f"{missing['path'] or ''}.{missing['field']}")
         return BadRequest(f"{path} is required.", param=path)
-    if wrong := INVALID.fullmatch(error):
-        path = written(wrong["path"])
-        return BadRequest(f"{path}: {wrong['what']}.", param=path or None)
+    if found := INVALID.fullmatch(error):
+        path = written(found["path"])
+        return BadRequest(f"{path}: {found['what']}.", param=path or None)
     return BadRequest(f"{error}.")
 
 
-def _path(path: str) -> str:
+def dotted(path: str) -> str:
     """As OpenAI writes it: ``messages[0].role``."""
     return path.removeprefix(".")
 
@@ -231,12 +236,12 @@ def _check(request: ChatRequest) -> None:
         _check_message(message, f"messages[{at}]")
     choice = request.tool_choice
     if isinstance(choice, str) and choice not in TOOL_CHOICES:
-        raise _wrong("tool_choice", "expected none, auto, required or an object")
+        raise wrong("tool_choice", "expected none, auto, required or an object")
     if isinstance(choice, dict) and not isinstance(choice.get("type"), str):
-        raise _wrong("tool_choice.type", "expected a string")
+        raise wrong("tool_choice.type", "expected a string")
     for at, tool in enumerate(request.tools or ()):
         if tool.type == "function" and tool.function is None:
-            raise _wrong(f"tools[{at}].function", "a function tool must have a function")
+            raise wrong(f"tools[{at}].function", "a function tool must have a function")
     if request.response_format is not None:
         _check_format(request.response_format)
 
@@ -247,9 +252,9 @@ def _check_message(message: Message, path: str) -> None:
         for index, part in enumerate(content):
             _check_part(part, f"{path}.content[{index}]")
     elif content is None and message.role != "assistant":
-        raise _wrong(f"{path}.content", f"a {message.role} message must have content")
+        raise wrong(f"{path}.content", f"a {message.role} message must have content")
     if message.role == "tool" and message.tool_call_id is None:
-        raise _wrong(f"{path}.tool_call_id", "a tool message must say which call it answers")
+        raise wrong(f"{path}.tool_call_id", "a tool message must say which call it answers")
 
 
 def _check_part(part: dict[str, Any], path: str) -> None:
@@ -257,33 +262,33 @@ def _check_part(part: dict[str, Any], path: str) -> None:
         case {"type": "text", "text": str()} | {"type": "refusal", "refusal": str()}:
             return
         case {"type": "text" | "refusal" as kind}:
-            raise _wrong(f"{path}.{kind}", "expected a string")
+            raise wrong(f"{path}.{kind}", "expected a string")
         case {"type": "image_url", "image_url": {"url": str()}} | {
             "type": "input_audio",
             "input_audio": {"data": str()},
         }:
             return
         case {"type": "image_url"}:
-            raise _wrong(f"{path}.image_url.url", "expected a string")
+            raise wrong(f"{path}.image_url.url", "expected a string")
         case {"type": "input_audio"}:
-            raise _wrong(f"{path}.input_audio.data", "expected a string")
+            raise wrong(f"{path}.input_audio.data", "expected a string")
         case {"type": "file", "file": dict()}:
             return
         case {"type": "file"}:
-            raise _wrong(f"{path}.file", "expected an object")
+            raise wrong(f"{path}.file", "expected an object")
         case {"type": str()}:
             return
-    raise _wrong(f"{path}.type", "expected a string")
+    raise wrong(f"{path}.type", "expected a string")
 
 
 def _check_format(form: dict[str, Any]) -> None:
     if not isinstance(form.get("type"), str):
-        raise _wrong("response_format.type", "expected text, json_object or json_schema")
+        raise wrong("response_format.type", "expected text, json_object or json_schema")
     if form["type"] == "json_schema" and not isinstance(form.get("json_schema"), dict):
-        raise _wrong("response_format.json_schema", "expected an object")
+        raise wrong("response_format.json_schema", "expected an object")
 
 
-def _wrong(path: str, what: str) -> BadRequest:
+def wrong(path: str, what: str) -> BadRequest:
     return BadRequest(f"{path}: {what}.", param=path)
 
 

@@ -1,0 +1,91 @@
+"""What a task used: what the provider told of it, else what its request tells.
+
+tokens   as the provider counted them; else our own count, where they are what is paid
+units    images that came, searches as the provider counted them; else those of the request
+"""
+
+import msgspec
+
+from deeptoken.catalog import tokens
+from deeptoken.catalog.model import Model
+from deeptoken.gateway.meter import Meter
+from deeptoken.gateway.terms import Terms
+from deeptoken.ledger.postings import Outcome
+from deeptoken.providers.base import Piece, Reply
+from deeptoken.wire.chat import Chat
+from deeptoken.wire.task import Task
+from deeptoken.wire.usage import NOTHING, Usage
+
+UNITS = ("images", "characters", "seconds", "searches")
+GENERATED = ("completion", "reasoning", "completion_audio", "completion_image")
+
+
+class Tally:
+    """Of one task, as `Meter` is of a chat. `prompt` is an upper bound until `count_prompt`."""
+
+    def __init__(self, task: Task, model: Model, *, by_tokens: bool) -> None:
+        self.prompt = task.bound.prompt_tokens if by_tokens else 0
+        self.generated = 0
+        """Nothing is watched while it comes: all that it may be is held."""
+        self.usage: Usage | None = None
+        self.told: msgspec.Raw | None = None
+        self._units = NOTHING
+        self._task = task
+        self._model = model
+        self._by_tokens = by_tokens
+        self._came = False
+
+    def answered_by(self, model: Model) -> None:
+        self._model = model
+
+    def take(self, reply: Reply) -> None:
+        """A whole answer."""
+        self._came = True
+        self.usage, self.told = reply.usage, reply.told
+        self._units = reply.units or NOTHING
+
+    def add(self, piece: Piece) -> None:
+        """A part of a stream."""
+        self._came = True
+        if piece.usage is not None:
+            self.usage, self.told = piece.usage, piece.told
+
+    def count_prompt(self) -> None:
+        size = sum(len(text) for text, _ in self._task.texts)
+        if self._by_tokens and size <= tokens.TEXT_COUNTED_MAX:
+            self.prompt = min(self.prompt, self._counted())
+
+    def count(self) -> int:
+        return 0
+
+    @property
+    def delivered(self) -> Usage:
+        """What is charged if it ends now."""
+        return self._usage()[0]
+
+    def used(self, outcome: Outcome, *, accepted: bool) -> tuple[Usage | None, bool]:
+        """What is charged, and whether it is our own count; None: nothing. `accepted`: a provider had
+        begun."""
+        if outcome in ("failed", "orphan") or not (self._came or (outcome == "cancelled" and accepted)):
+            return None, False
+        return self._usage()
+
+    def _usage(self) -> tuple[Usage, bool]:
+        asked = self._task.units
+        units = {name: getattr(self._units, name) or getattr(asked, name) for name in UNITS}
+        if self.usage is not None:
+            return msgspec.structs.replace(self.usage, **units), False
+        if not self._model.price.rates.by_tokens:
+            return Usage(**units), False
+        guessed = {name: getattr(asked, name) for name in GENERATED}
+        return Usage(prompt=self._counted(), **guessed, **units), True
+
+    def _counted(self) -> int:
+        return self._task.units.prompt_tokens + tokens.count_texts(self._task.texts, self._model.id)
+
+
+def meter_of(chat: Chat, model: Model, terms: Terms) -> Meter | Tally:
+    """What counts in a call: `model` is the one whose tokens are counted until another answers."""
+    if chat.task is None:
+        return Meter(chat, model.id, terms.context)
+    return Tally(chat.task, model, by_tokens=terms.by_tokens)

@@ -1,0 +1,31 @@
+"""A task: a call that is no chat. Embeddings, moderations, images, speech, a ranking.
+
+To the path of a call it is a chat without messages (`Chat.task`): routes, limits, money, repeats, the log and
+the row are the same. What it can cost is known of its request alone.
+
+    bound   the most of each unit; a task without any cannot be made, so nothing is served that is not metered
+    units   what the request itself tells: images, characters, searches, and a guess of what is generated. It
+            counts where the provider tells nothing
+    texts   whose tokens the prompt is, each so many times
+"""
+
+import msgspec
+
+from deeptoken.wire.usage import NOTHING, Usage
+
+
+class Task(msgspec.Struct, frozen=True):
+    """`name` is also the path of the endpoint: ``images/generations``. `request` is the checked body, of a
+    type for each task."""
+
+    name: str
+    request: msgspec.Struct
+    bound: Usage
+    units: Usage = NOTHING
+    texts: tuple[tuple[str, int], ...] = ()
+    stream: bool = False
+    """Its answer goes on as it comes: audio, or events."""
+
+    def __post_init__(self) -> None:
+        if self.bound == NOTHING:
+            raise ValueError(f"{self.name} has no meter: its request tells of nothing that can be billed")
