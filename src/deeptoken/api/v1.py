@@ -6,6 +6,7 @@ line and its metrics, whatever became of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -13,6 +14,7 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.api.address import Proxies
+from deeptoken.api.audio import AUDIO, receive
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
 from deeptoken.api.tasks import TASKS, TaskStream, TaskWhole
@@ -73,6 +75,7 @@ class V1:
         calls: dict[str, Handler] = {
             CHAT: self._chat_completions,
             **dict.fromkeys(TASKS, self._task),
+            **dict.fromkeys(AUDIO, self._audio),
         }
         self._metered = frozenset(calls)
         """What a provider answers."""
@@ -140,6 +143,12 @@ class V1:
     async def _task(self, exchange: Exchange) -> None:
         exchange.form = TASK
         exchange.call.read = TASKS[exchange.path]
+        await self._chat_completions(exchange)
+
+    async def _audio(self, exchange: Exchange) -> None:
+        exchange.form = TASK
+        kind, most = exchange.header(b"content-type"), self._server.body_bytes_max
+        exchange.call.receive = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
         await self._chat_completions(exchange)
 
     def _note(self, exchange: Exchange) -> None:

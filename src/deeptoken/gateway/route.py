@@ -166,12 +166,16 @@ class Route:
             try:
                 outcome = await self._attempt(admitted, wanted, others=number < len(self._choices))
             except BadRequest as error:
+                if _taken(wanted):
+                    raise
                 # This provider cannot do what is asked; the next one may.
                 unable = unable or error
                 continue
             if isinstance(outcome, Answer):
                 return outcome
             last = outcome, choice.candidate
+            if _taken(wanted):
+                raise self._final(*last)
         if last is not None:
             again = await self._once_more(last[0], wanted)
             if isinstance(again, Answer):
@@ -234,6 +238,8 @@ class Route:
     async def _attempt(self, admitted: _Admitted, wanted: Wanted, *, others: bool) -> Answer | Failure:
         means, trace, at = self._means, self._call.trace, admitted.choice.candidate
         trace.channel, trace.label = at.channel.name, at.channel.label
+        # Where a body can be had but once, there is nobody to be impatient for.
+        others = others and wanted.upload is None
         wanted.patience_s = self._patience(at, stream=wanted.stream) if others else None
         began = means.now()
         self._attempts += 1
@@ -335,6 +341,11 @@ class Route:
                 seconds=answer.waited - answer.ttft_s,
                 whole=answer.reply is not None,
             )
+
+
+def _taken(wanted: Wanted) -> bool:
+    """Whether the body went out to somebody, and is no more to be had."""
+    return wanted.upload is not None and wanted.upload.taken
 
 
 def _is_at(choice: Choice, place: Place) -> bool:

@@ -4,6 +4,7 @@ attempt   -> `Answer` once the first content is there (the commit point), or `Fa
 Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -18,6 +19,8 @@ from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
+from deeptoken.wire.http import Upload
+from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 """How long the body of an error answer is waited for, and about how much of it is read."""
@@ -52,6 +55,11 @@ class Wanted(msgspec.Struct):
     """For the first content, where another channel is left; else the channel's own."""
     accepted: bool = False
     """A provider has begun to answer: its head, a good one, was there."""
+
+    @property
+    def upload(self) -> Incoming | None:
+        """Its body, where that is not read whole."""
+        return None if self.chat.task is None else self.chat.task.upload
 
 
 class Cut(Exception):
@@ -254,9 +262,9 @@ class Upstream:
         patience_s = at.channel.timeout.first_byte
         if wanted.patience_s is not None:
             patience_s = min(patience_s, wanted.patience_s)
-        first_by = min(began + patience_s, wanted.deadline)
         try:
-            response = await self._send(provider, at, wanted, first_by)
+            sending = self._send(provider, at, wanted, patience_s)
+            response = await (sending if wanted.upload is None else _in_time(sending, wanted.deadline))
         except NetError as error:
             return _failed(error)
         except NoToken as error:
@@ -266,6 +274,10 @@ class Upstream:
             return Failure(
                 cause="misconfigured", message="The channel's credential or address cannot be sent."
             )
+        if wanted.upload is not None:
+            # How long its sender took is no matter of the provider.
+            began = wanted.upload.given_at or clock.monotonic()
+        first_by = min(began + patience_s, wanted.deadline)
         try:
             answer = Answer(at, response, wanted.deadline)
             failure = await self._begin(answer, response, provider, wanted, first_by)
@@ -278,14 +290,17 @@ class Upstream:
         answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
 
-    async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
+    async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, patience_s: float) -> Response:
         if at.channel.provider == "sim":
+            if wanted.upload is not None:
+                await _drained(wanted.upload.named(at.upstream_model))
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         if at.channel.provider in FRESH:
             request = await self._credentials.authorised(request, at)
         connect_s = at.channel.timeout.connect
-        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - clock.monotonic()))
+        head_s = max(SOME, min(patience_s, wanted.deadline - clock.monotonic()))
+        return await self._client.send(request, connect_s=connect_s, head_s=head_s)
 
     async def _begin(
         self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float
@@ -323,6 +338,25 @@ async def _beginning(response: Response, by: float) -> bytes:
                 break
             parts.append(part)
     return b"".join(parts)
+
+
+async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
+    """The answer to a body that comes as slowly as its sender likes.
+
+    Raises:
+        Stalled: the deadline has passed.
+    """
+    try:
+        async with asyncio.timeout(max(SOME, deadline - clock.monotonic())):
+            return await sending
+    except TimeoutError as error:
+        raise Stalled("The deadline of the call has passed.") from error
+
+
+async def _drained(upload: Upload) -> None:
+    """Whoever plays a provider hears all of it."""
+    while await upload.read():
+        pass
 
 
 def _nothing() -> None:

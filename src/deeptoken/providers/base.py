@@ -88,6 +88,8 @@ class Piece(msgspec.Struct):
     native: bytes = b""
     """One event's data as it came, but for the model's name: where the caller's dialect is the provider's."""
     raw: bytes = b""
+    units: Usage | None = None
+    """Of a task: what was told that is no token."""
 
 
 class Reply(msgspec.Struct):
@@ -103,7 +105,7 @@ class Reply(msgspec.Struct):
     units: Usage | None = None
     """Of a task: what was told that is no token."""
     body: bytes | None = None
-    """Of a task whose answer is no JSON: all of it, instead of `fields`."""
+    """Of a task whose answer goes on as it came: all of it, instead of `fields`."""
     content_type: str | None = None
     """Of such a body."""
 

@@ -1,6 +1,6 @@
 """The body of a form with files, ``multipart/form-data``, read as it comes. Pure; bytes may be cut anywhere.
 
-    boundary    what divides the parts, as the content type tells it
+    boundary    what divides the parts, as the content type tells it; `content_type` tells it
     Reader      bytes in; out come `Begin` (a part, by its head), `Data` (of that part), `End`
 
 Each of them has its bytes as they came (`raw`), and all of these one after the other are the body again. So
@@ -85,6 +85,12 @@ def boundary(content_type: str | None) -> bytes:
     if found is None or not BOUNDARY.fullmatch(found):
         raise BadRequest(f"The Content-Type must tell one boundary: {KIND}; boundary=...")
     return found.encode()
+
+
+def content_type(boundary: bytes) -> str:
+    """The type of a body whose parts this divides."""
+    told = boundary.decode()
+    return f"{KIND}; boundary={told}" if re.fullmatch(TOKEN, told) else f'{KIND}; boundary="{told}"'
 
 
 class Reader:
