@@ -116,7 +116,7 @@ class Connection(HttpToolsProtocol):
             return
         if self._in_body:
             self._punctual()
-            self._slow = self.loop.call_later(self.settings.body_idle_seconds, self._too_slow)
+            self._expect_body()
         if not self._in_head:
             return
         # The head goes on past these bytes.
@@ -125,6 +125,19 @@ class Connection(HttpToolsProtocol):
             self._refuse(_head_too_large(self.settings.header_bytes_max))
         elif self._slow is None and self._head_bytes:
             self._slow = self.loop.call_later(self.settings.header_seconds, self._too_slow)
+
+    def _expect_body(self) -> None:
+        """More of the body must come in time; not while it is this side that does not read."""
+        if self._reading is None or not self.flow.read_paused:
+            self._slow = self.loop.call_later(self.settings.body_idle_seconds, self._too_slow)
+
+    def read_on(self) -> None:
+        """More of the body is wanted: its sender has its time again, if it had to wait."""
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+            self._punctual()
+            if self._in_body:
+                self._expect_body()
 
     # What the parser calls.
 

@@ -14,6 +14,7 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.api.address import Proxies
+from deeptoken.api.audio import AUDIO, receive
 from deeptoken.api.completions import TextEvents, TextWhole
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
@@ -90,6 +91,7 @@ class V1:
             MESSAGES: self._messages,
             RESPONSES: self._responses,
             **dict.fromkeys(TASKS, self._task),
+            **dict.fromkeys(AUDIO, self._audio),
         }
         self._metered = frozenset(calls)
         """What a provider answers."""
@@ -194,6 +196,12 @@ class V1:
     async def _task(self, exchange: Exchange) -> None:
         exchange.form = TASK
         exchange.call.read = TASKS[exchange.path]
+        await self._chat_completions(exchange)
+
+    async def _audio(self, exchange: Exchange) -> None:
+        exchange.form = TASK
+        kind, most = exchange.header(b"content-type"), self._server.body_bytes_max
+        exchange.call.receive = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
         await self._chat_completions(exchange)
 
     def _note(self, exchange: Exchange) -> None:

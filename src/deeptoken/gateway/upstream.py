@@ -4,6 +4,7 @@ attempt   -> `Answer` once the first content is there (the commit point), or `Fa
 Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -20,6 +21,8 @@ from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
+from deeptoken.wire.http import Upload
+from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 """How long the body of an error answer is waited for, and about how much of it is read."""
@@ -56,6 +59,11 @@ class Wanted(msgspec.Struct):
     """For the first content, where another channel is left; else the channel's own."""
     accepted: bool = False
     """A provider has begun to answer: its head, a good one, was there."""
+
+    @property
+    def upload(self) -> Incoming | None:
+        """Its body, where that is not read whole."""
+        return None if self.chat.task is None else self.chat.task.upload
 
 
 class Cut(Exception):
@@ -260,7 +268,8 @@ class Upstream:
             patience_s = min(patience_s, wanted.patience_s)
         first_by = min(began + patience_s, wanted.deadline)
         try:
-            response = await self._send(provider, at, wanted, first_by)
+            sending = self._send(provider, at, wanted, first_by)
+            response = await (sending if wanted.upload is None else _in_time(sending, wanted.deadline))
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
@@ -272,6 +281,10 @@ class Upstream:
             return Failure(
                 cause="misconfigured", message="The channel's credential or address cannot be sent."
             )
+        if wanted.upload is not None:
+            # How long its sender took is no matter of the provider.
+            began = wanted.upload.given_at or clock.monotonic()
+            first_by = min(began + patience_s, wanted.deadline)
         try:
             answer = Answer(at, response, wanted.deadline)
             failure = await self._begin(answer, response, provider, wanted, first_by)
@@ -286,6 +299,8 @@ class Upstream:
 
     async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
         if at.channel.provider == "sim":
+            if wanted.upload is not None:
+                await _drained(wanted.upload.named(at.upstream_model))
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         if at.channel.provider in FRESH:
@@ -330,6 +345,25 @@ async def _beginning(response: Response, by: float) -> bytes:
                 break
             parts.append(part)
     return b"".join(parts)
+
+
+async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
+    """The answer to a body that comes as slowly as its sender likes.
+
+    Raises:
+        Stalled: the deadline has passed.
+    """
+    try:
+        async with asyncio.timeout(max(SOME, deadline - clock.monotonic())):
+            return await sending
+    except TimeoutError as error:
+        raise Stalled("The deadline of the call has passed.") from error
+
+
+async def _drained(upload: Upload) -> None:
+    """Whoever plays a provider hears all of it."""
+    while await upload.read():
+        pass
 
 
 def _nothing() -> None:
