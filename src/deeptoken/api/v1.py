@@ -51,7 +51,7 @@ MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 METERED = frozenset({CHAT, MESSAGES})
 MODELS = "/v1/models/"
-MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=error_body)
+MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=error_body, request_id=b"request-id")
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
@@ -122,6 +122,8 @@ class V1:
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = exchange.path, exchange.method
+        if path.startswith(MESSAGES):
+            self._in_messages(exchange)
         if method == "OPTIONS":
             return exchange.answer(204, b"", PREFLIGHT)
         route = self._routes.get(path)
@@ -141,14 +143,12 @@ class V1:
         await self._gateway.answer(exchange.call, exchange)
 
     async def _messages(self, exchange: Exchange) -> None:
-        self._in_messages(exchange)
         exchange.read_options()
         exchange.call.read = partial(messages.read, headers=_of_anthropic(exchange))
         await self._gateway.answer(exchange.call, exchange)
 
     async def _count_tokens(self, exchange: Exchange) -> None:
         """By our own count, of the model that the key may call. It costs nothing."""
-        self._in_messages(exchange)
         caller = self._caller(exchange)
         with self._gateway.room:
             body = await exchange.read_body()
