@@ -133,11 +133,14 @@ def address(log: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    """Start a gateway in `folder`; end it as an operator would, and see that it ended well."""
+def running(folder: Path, more: str = "") -> Iterator[Running]:
+    """Start a gateway in `folder`; end it as an operator would, and see that it ended well.
+
+    `more` is added to its configuration.
+    """
     key, narrow, poor = ids.new_secret(), ids.new_secret(), ids.new_secret()
     configuration = folder / "deeptoken.toml"
-    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor))
+    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor) + more)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
