@@ -46,6 +46,11 @@ provider = "sim"
 "gpt-image-2.5-flare" = "text"
 
 [[channels]]
+name = "sim-claude"
+provider = "sim"
+models = {{ "claude-*" = "text" }}
+
+[[channels]]
 name = "broken"
 provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
@@ -59,6 +64,11 @@ completion = 2
 id = "omni-moderation-2024-09-26"
 prompt = 0
 completion = 0
+
+[[models]]
+id = "claude-*"
+prompt = 1
+completion = 2
 
 [[models]]
 id = "broken/*"
@@ -138,11 +148,14 @@ def address(log: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    """Start a gateway in `folder`; end it as an operator would, and see that it ended well."""
+def running(folder: Path, more: str = "") -> Iterator[Running]:
+    """Start a gateway in `folder`; end it as an operator would, and see that it ended well.
+
+    `more` is added to its configuration.
+    """
     key, narrow, poor = ids.new_secret(), ids.new_secret(), ids.new_secret()
     configuration = folder / "deeptoken.toml"
-    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor))
+    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor) + more)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -55,7 +55,12 @@ COUNT_TOKENS = "/v1/messages/count_tokens"
 COMPLETIONS = "/v1/completions"
 RESPONSES = "/v1/responses"
 MODELS = "/v1/models/"
-MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=messages_errors.error_body)
+MESSAGE = Form(
+    whole=MessageWhole,
+    events=MessageEvents,
+    error_body=messages_errors.error_body,
+    request_id=b"request-id",
+)
 RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_body)
 TEXT = Form(whole=TextWhole, events=TextEvents, error_body=OPENAI.error_body)
 TASK = Form(whole=TaskWhole, events=TaskStream, error_body=OPENAI.error_body)
@@ -138,6 +143,8 @@ class V1:
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = exchange.path, exchange.method
+        if path.startswith(MESSAGES):
+            self._in_messages(exchange)
         if method == "OPTIONS":
             return exchange.answer(204, b"", PREFLIGHT)
         route = self._routes.get(path)
@@ -173,7 +180,6 @@ class V1:
 
     async def _count_tokens(self, exchange: Exchange) -> None:
         """By our own count, of the model that the key may call. It costs nothing."""
-        self._in_messages(exchange)
         caller = self._caller(exchange)
         with self._gateway.room:
             body = await exchange.read_body()
