@@ -59,6 +59,10 @@ Object = dict[str, Any]
 encode = msgspec.json.encode
 
 
+class Misnamed(BadRequest):
+    """A field by the name that it has in a chat. The caller wrote that name, and is told it."""
+
+
 class Text(msgspec.Struct, frozen=True):
     format: Object | None = None
     verbosity: str | None = None
@@ -140,11 +144,21 @@ def refuse_beyond(made: Chat) -> None:
 def rename(error: DeeptokenError) -> None:
     """Gives an error that names a field of the chat this dialect's name of it."""
     told = error.param or ""
+    here = told if isinstance(error, Misnamed) else _here(told)
+    if here != told:
+        error.param = here
+        error.message = re.sub(rf"(?<!\w){re.escape(told)}(?!\w)", lambda _: here, error.message)
+
+
+def _here(told: str) -> str:
+    """A path in a chat as this dialect writes it."""
     field = re.split(r"[.\[]", told, maxsplit=1)[0]
-    if field in ELSEWHERE:
-        rest = "" if field in WITHOUT_PARTS else told.removeprefix(field)
-        error.param = ELSEWHERE[field] + rest
-        error.message = error.message.replace(told, error.param)
+    if field in ("tools", "tool_choice"):
+        # A function's fields stand in its tool here, not in an object of their own.
+        return re.sub(r"\.function(?=\.|$)", "", told, count=1)
+    if field not in ELSEWHERE:
+        return told
+    return ELSEWHERE[field] + ("" if field in WITHOUT_PARTS else told.removeprefix(field))
 
 
 def _read(body: bytes) -> Chat:
@@ -212,7 +226,7 @@ def _refuse(asked: Create, whole: Object) -> None:
         raise wrong("background", "nothing is stored here to be fetched later: leave it out, or use stream")
     for name, here in ELSEWHERE.items():
         if whole.get(name) is not None:
-            raise wrong(name, f"it is called {here} in the Responses API")
+            raise Misnamed(f"{name}: it is called {here} in the Responses API.", param=name)
     if whole.get("n") not in (None, 1):
         raise wrong("n", "a response is one answer: leave it out and call again")
     if whole.get("audio") is not None:
