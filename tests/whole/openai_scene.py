@@ -17,16 +17,30 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 from claude_scene import JSON, claude, message_events, text_block, whole_message
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseStreamEvent
 from provider_scene import HEAD, Provider, Scene, channel, completion, event, events, lasting, says, streamed
 
 from upstreams import answer
-from whole_scene import Reply
+from whole_scene import Connection, Reply
 
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 everywhere = pytest.mark.parametrize("model", ["m/chat", "m/claude", "m/native"])
+EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ResponseStreamEvent)
+TEXT = [
+    "created",
+    "in_progress",
+    "output_item.added",
+    "content_part.added",
+    "output_text.delta",
+    "output_text.delta",
+    "output_text.done",
+    "content_part.done",
+    "output_item.done",
+    "completed",
+]
 WEATHER: Any = {
     "type": "function",
     "name": "get_weather",
@@ -119,6 +133,44 @@ def says_text(scene: Scene, *words: str, stream: bool) -> None:
         ),
         "native": says(natively(*words) if stream else whole_response(message_item(text))),
     }
+
+
+async def opened(scene: Scene, model: str, **fields: Any) -> tuple[Connection, dict[str, str]]:
+    """A streamed call whose head has come."""
+    client = await scene.gateway.connect()
+    body = {"model": model, "input": "hi", "stream": True, **fields}
+    client.write(scene.gateway.request(body, path="/v1/responses"))
+    status, headers = await client.head()
+    assert status == 200, await client.reader.read(2_000)
+    return client, headers
+
+
+async def rest(client: Connection) -> bytes:
+    heard = b""
+    while piece := await client.chunk():
+        heard += piece
+    return heard
+
+
+async def streams(scene: Scene, model: str, **fields: Any) -> list[Any]:
+    """The events of a whole stream."""
+    client, headers = await opened(scene, model, **fields)
+    return checked(Reply(200, headers, await rest(client)))
+
+
+def checked(reply: Reply) -> list[Any]:
+    """The events: numbered without a gap, each of a type that OpenAI's client knows, with its fields."""
+    found = events_of(reply)
+    assert [event["sequence_number"] for event in found] == list(range(len(found)))
+    for one in found:
+        assert EVENT.validate_python(one).type == one["type"]
+    assert b"data: [DONE]" not in reply.body
+    assert b"hidden" not in reply.body
+    return found
+
+
+def kinds(found: list[Any]) -> list[str]:
+    return [event["type"].removeprefix("response.") for event in found]
 
 
 def events_of(reply: Reply) -> list[Any]:

@@ -225,7 +225,7 @@ def _shown(response: Raw, host: Host, asked: Asked) -> tuple[dict[str, Raw], Usa
 
 
 def _filled(counts: dict[str, Any], usage: Usage | None) -> dict[str, Any]:
-    """A usage without what a reseller charges, and with the counts that the dialect has and the host has not."""
+    """A usage without what a reseller charges, and with the counts that the host left out."""
     shown = {name: told for name, told in counts.items() if name not in COSTS}
     for name, ours in ({} if usage is None else usage_object(usage)).items():
         told = shown.get(name)
