@@ -105,6 +105,8 @@ def asked(scene: Scene, ask: Callable[[openai.AsyncOpenAI], Awaitable[None]], **
             "base_url": f"http://127.0.0.1:{scene.gateway.port}/v1",
             "api_key": scene.gateway.key,
             "max_retries": 0,
+            # No certificate is looked at here, and to load them takes longer than most of these tests.
+            "http_client": openai.DefaultAsyncHttpxClient(verify=False),
             "_strict_response_validation": True,
         }
         async with openai.AsyncOpenAI(**(known | options)) as client:
