@@ -45,9 +45,15 @@ from whole_scene import Reply
 
 
 def more(provider: Provider) -> str:
-    idle = "{ first_byte = 5, idle = 0.3 }"
-    return channel(provider, "chat", "idle", name='"idle"', timeout=idle) + channel(
-        provider, "native", "idle-native", name='"idle-native"', responses="true", timeout=idle
+    """A channel for each way to break: none rests because another one broke."""
+    return "".join(
+        channel(
+            provider,
+            f"broken-{number}",
+            responses="true" if name.startswith("native") else "false",
+            timeout="{ first_byte = 5, idle = 0.3 }",
+        )
+        for number, name in enumerate(BROKEN)
     )
 
 
@@ -64,37 +70,29 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 CHAT = chunk("", role=True) + chunk("one ") + chunk("two")
 NATIVE = numbered(*begun(), *said("one ", "two")[:-3])
 OVERLOADED = event({"error": {"message": "the engine died", "code": 503}})
-FAILED = response(status="failed", error={"code": "server_error", "message": "hidden-native died"})
+FAILED = {
+    "type": "response.failed",
+    "response": response(status="failed", error={"code": "server_error", "message": "hidden-broken-5 died"}),
+}
 BUSY = {"type": "error", "code": "rate_limit_exceeded", "message": "slow down", "param": None}
 BROKEN = {
-    "chat ends": ("m/chat", CHAT, b"", 502, "upstream_invalid_response", "server_error"),
-    "chat fails": ("m/chat", CHAT, OVERLOADED, 503, "upstream_error", "server_error"),
-    "chat is no JSON": ("m/chat", CHAT, b"data: {]\n\n", 502, "upstream_invalid_response", "server_error"),
-    "chat is idle": ("m/idle", CHAT, None, 504, "upstream_timeout", "server_error"),
-    "native ends": ("m/native", NATIVE, b"", 502, "upstream_invalid_response", "server_error"),
-    "native fails": (
-        "m/native",
-        NATIVE,
-        numbered({"type": "response.failed", "response": FAILED}),
-        502,
-        "upstream_error",
-        "server_error",
-    ),
-    "native is busy": (
-        "m/native",
-        NATIVE,
-        numbered(BUSY),
-        429,
-        "upstream_rate_limited",
-        "rate_limit_exceeded",
-    ),
-    "native is idle": ("m/idle-native", NATIVE, None, 504, "upstream_timeout", "server_error"),
+    "chat ends": (CHAT, b"", 502, "upstream_invalid_response", "server_error"),
+    "chat fails": (CHAT, OVERLOADED, 503, "upstream_error", "server_error"),
+    "chat is no JSON": (CHAT, b"data: {]\n\n", 502, "upstream_invalid_response", "server_error"),
+    "chat is idle": (CHAT, None, 504, "upstream_timeout", "server_error"),
+    "native ends": (NATIVE, b"", 502, "upstream_invalid_response", "server_error"),
+    "native fails": (NATIVE, numbered(FAILED), 502, "upstream_error", "server_error"),
+    "native is busy": (NATIVE, numbered(BUSY), 429, "upstream_rate_limited", "rate_limit_exceeded"),
+    "native is idle": (NATIVE, None, 504, "upstream_timeout", "server_error"),
 }
+"""What comes first, what comes then (None: nothing more); what is told of it."""
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_stream_that_broke_ends_with_an_error_and_a_response_that_failed(name: str, scene: Scene) -> None:
-    model, first, then, status, code, word = BROKEN[name]
+    first, then, status, code, word = BROKEN[name]
+    script_name = f"broken-{list(BROKEN).index(name)}"
+    model = f"m/{script_name}"
 
     async def main() -> None:
         read = asyncio.Event()
@@ -109,7 +107,7 @@ def test_a_stream_that_broke_ends_with_an_error_and_a_response_that_failed(name:
             writer.write(then or b"")
             writer.close()
 
-        scene.provider.scripts["native" if "native" in model else "chat"] = script
+        scene.provider.scripts[script_name] = script
         client, headers = await opened(scene, model)
         heard = b""
         while piece := await client.chunk():

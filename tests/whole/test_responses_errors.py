@@ -47,19 +47,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def more(provider: Provider) -> str:
-    """A channel for each failure: none rests because another one failed."""
-    kinds = ("chat", "native")
-    natively = {"chat": "false", "native": "true"}
+    """A channel for each failure and way to ask: none rests because another one failed."""
     return "".join(
         channel(
             provider,
-            f"{kind}-{number}",
-            responses=natively[kind],
-            models=f'{{ "m/{kind}-{number}" = "hidden-name" }}',
+            failing_channel(kind, number, stream=stream),
+            responses="true" if kind == "native" else "false",
+            models=f'{{ "m/{failing_channel(kind, number, stream=stream)}" = "hidden-name" }}',
         )
-        for kind in kinds
+        for kind in ("chat", "native")
         for number in range(len(FAILURES))
+        for stream in (False, True)
     )
+
+
+def failing_channel(kind: str, number: int, *, stream: bool) -> str:
+    return f"{kind}-{number}-{'stream' if stream else 'whole'}"
 
 
 @pytest.mark.parametrize("model", SERVED)
@@ -145,11 +148,12 @@ def test_a_provider_s_failure_is_the_same_error_that_a_chat_would_get(
     kind: str, number: int, stream: bool, scene: Scene
 ) -> None:
     raw, raised, status, code = FAILURES[number]
-    scene.provider.scripts[f"{kind}-{number}"] = says(raw)
+    name = failing_channel(kind, number, stream=stream)
+    scene.provider.scripts[name] = says(raw)
 
     async def main(client: openai.AsyncOpenAI) -> None:
         with pytest.raises(raised) as failed:
-            await client.responses.create(model=f"m/{kind}-{number}", input="hello", stream=stream)
+            await client.responses.create(model=f"m/{name}", input="hello", stream=stream)
         assert (failed.value.status_code, failed.value.code) == (status, code)
         assert failed.value.type == ("user" if status in (400, 404, 422) else "upstream")
         assert "hidden" not in failed.value.message
