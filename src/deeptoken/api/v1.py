@@ -15,8 +15,9 @@ import msgspec
 from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.completions import TextEvents, TextWhole
+from deeptoken.api.completions import error_body as text_error_body
 from deeptoken.api.errors import JSON
-from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
+from deeptoken.api.exchange import PREFLIGHT, Exchange, Form
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
 from deeptoken.api.responses import ResponseEvents, ResponseWhole, error_body
 from deeptoken.catalog.listing import entry
@@ -56,7 +57,7 @@ METERED = frozenset({CHAT, COMPLETIONS, MESSAGES, RESPONSES})
 MODELS = "/v1/models/"
 MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=messages_errors.error_body)
 RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_body)
-TEXT = Form(whole=TextWhole, events=TextEvents, error_body=OPENAI.error_body)
+TEXT = Form(whole=TextWhole, events=TextEvents, error_body=text_error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""

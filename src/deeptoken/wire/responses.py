@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from deeptoken.errors import BadRequest, DeeptokenError
-from deeptoken.wire import chat
+from deeptoken.wire import chat, naming
 from deeptoken.wire.chat import Chat, Native, wrong
 from deeptoken.wire.responses_input import BEYOND, messages
 
@@ -57,10 +57,6 @@ CALLERS_TOOLS = ("function", "custom", "local_shell", "apply_patch", "computer",
 
 Object = dict[str, Any]
 encode = msgspec.json.encode
-
-
-class Misnamed(BadRequest):
-    """A field by the name that it has in a chat. The caller wrote that name, and is told it."""
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -143,11 +139,7 @@ def refuse_beyond(made: Chat) -> None:
 
 def rename(error: DeeptokenError) -> None:
     """Gives an error that names a field of the chat this dialect's name of it."""
-    told = error.param or ""
-    here = told if isinstance(error, Misnamed) else _here(told)
-    if here != told:
-        error.param = here
-        error.message = re.sub(rf"(?<!\w){re.escape(told)}(?!\w)", lambda _: here, error.message)
+    naming.rename(error, _here)
 
 
 def _here(told: str) -> str:
@@ -226,7 +218,7 @@ def _refuse(asked: Create, whole: Object) -> None:
         raise wrong("background", "nothing is stored here to be fetched later: leave it out, or use stream")
     for name, here in ELSEWHERE.items():
         if whole.get(name) is not None:
-            raise Misnamed(f"{name}: it is called {here} in the Responses API.", param=name)
+            raise naming.Misnamed(f"{name}: it is called {here} in the Responses API.", param=name)
     if whole.get("n") not in (None, 1):
         raise wrong("n", "a response is one answer: leave it out and call again")
     if whole.get("audio") is not None:
