@@ -10,6 +10,7 @@ says_text                  all three say the same
 response, native_events    what OpenAI's Responses says
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -21,9 +22,22 @@ import pydantic
 import pytest
 from claude_scene import JSON, claude, message_events, text_block, whole_message
 from openai.types.responses import Response, ResponseStreamEvent
-from provider_scene import HEAD, Provider, Scene, channel, completion, event, events, lasting, says, streamed
+from provider_scene import (
+    HEAD,
+    Provider,
+    Scene,
+    Script,
+    channel,
+    completion,
+    event,
+    events,
+    lasting,
+    says,
+    stream_head,
+    streamed,
+)
 
-from upstreams import answer
+from upstreams import Received, answer
 from whole_scene import Connection, Reply
 
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -135,6 +149,19 @@ def says_text(scene: Scene, *words: str, stream: bool) -> None:
         ),
         "native": says(natively(*words) if stream else whole_response(message_item(text))),
     }
+
+
+def heedless(opening: bytes, word: bytes) -> Script:
+    """Says a word for ever, whatever the limit."""
+
+    async def script(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(stream_head() + opening)
+        while not writer.is_closing():
+            writer.write(word)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    return script
 
 
 async def opened(scene: Scene, model: str, **fields: Any) -> tuple[Connection, dict[str, str]]:

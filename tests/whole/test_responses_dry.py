@@ -17,6 +17,7 @@ from openai_scene import (
     call,
     delta,
     events_of,
+    heedless,
     message_item,
     native_events,
     numbered,
@@ -37,13 +38,11 @@ from provider_scene import (
     problems,
     row_of,
     says,
-    stream_head,
     streamed,
     used,
 )
 
 from deeptoken.money import usd
-from upstreams import Received
 from whole_scene import Reply, Whole, whole
 
 
@@ -62,19 +61,6 @@ async def little(folder: Path, grant: str, **scripts: Script) -> AsyncIterator[t
         more = MODELS + channels + claude(provider, "claude")
         async with whole(folder, more, grant=grant) as gateway:
             yield gateway, provider
-
-
-def heedless(opening: bytes, word: bytes) -> Script:
-    """Says a word for ever, whatever the limit."""
-
-    async def script(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(stream_head() + opening)
-        while not writer.is_closing():
-            writer.write(word)
-            await writer.drain()
-            await asyncio.sleep(0)
-
-    return script
 
 
 WORD = {
