@@ -221,7 +221,7 @@ def test_of_several_prompts_each_has_its_answer_and_all_are_billed(stream: bool,
 def test_what_the_host_says_passes_as_it_came_but_for_the_model(scene: Scene) -> None:
     logprobs = {"tokens": ["a"], "token_logprobs": [None], "top_logprobs": [None], "text_offset": [0]}
     choice = {"text": "a", "index": 0, "logprobs": logprobs, "finish_reason": "stop", "own": [1e2]}
-    fields = {"choices": [choice], "kv": {"a": 1}, "system_fingerprint": "fp"}
+    fields: dict[str, Any] = {"choices": [choice], "kv": {"a": 1}, "system_fingerprint": "fp"}
     scene.provider.scripts["text"] = says(text("", **fields))
 
     async def main() -> None:

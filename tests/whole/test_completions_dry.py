@@ -10,11 +10,13 @@ from completions_scene import complete, text_chunk, text_events, texts_of
 from openai.types import Completion
 from openai_scene import both_ways, heedless
 from provider_scene import (
+    HEAD,
     MODELS,
     Provider,
     Script,
     channel,
     chunk,
+    event,
     events,
     nothing_is_held,
     problems,
@@ -69,6 +71,33 @@ def test_a_wallet_that_empties_ends_the_answer_cleanly_and_says_so(
             assert problems(gateway) == []
             refused = await complete(gateway, f"m/{model}")
             assert (refused.status, refused.error["code"]) == (402, "wallet_empty")
+
+    asyncio.run(main())
+
+
+def chat_chunk(said: str, finish: str | None = None, index: int = 0) -> bytes:
+    choice = {"index": index, "delta": {"content": said}, "logprobs": None, "finish_reason": finish}
+    return event({**HEAD, "choices": [choice]})
+
+
+@SERVED
+def test_a_choice_that_has_ended_is_not_ended_again_when_the_money_is_gone(
+    model: str, tmp_path: Path
+) -> None:
+    told = chat_chunk if model == "chat" else text_chunk
+    script = heedless(told("whole", "stop"), told(" word", index=1))
+
+    async def main() -> None:
+        async with little(tmp_path, GRANT, **{model: script}) as (gateway, _):
+            reply = await complete(gateway, f"m/{model}", stream=True, n=2, max_tokens=100_000)
+
+            ends = [
+                (choice["index"], choice["finish_reason"])
+                for chunk in reply.chunks
+                for choice in chunk["choices"]
+                if choice["finish_reason"]
+            ]
+            assert ends == [(0, "stop"), (1, "length")]
 
     asyncio.run(main())
 

@@ -234,23 +234,35 @@ def test_a_stream_that_broke_ends_with_an_error_and_is_charged_as_delivered(
 
 
 @SERVED
-def test_comments_keep_an_idle_connection_and_the_answer_follows(model: str, scene: Scene) -> None:
-    beaten = asyncio.Event()
-    raw = {"m/chat": streamed(events("o", "k")), "m/text": text_events("o", "k")}
+def test_comments_keep_an_idle_connection_and_the_answer_or_an_error_follows(
+    model: str, scene: Scene
+) -> None:
+    name = model.removeprefix("m/")
+    good = {"chat": streamed(events("o", "k")), "text": text_events("o", "k")}
 
-    async def script(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await beaten.wait()
-        writer.write(raw[model])
-        await writer.drain()
+    async def waited_for(raw: bytes) -> Reply:
+        beaten = asyncio.Event()
 
-    async def main() -> None:
-        scene.provider.scripts[model.removeprefix("m/")] = script
+        async def script(
+            request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            await beaten.wait()
+            writer.write(raw)
+            await writer.drain()
+
+        scene.provider.scripts[name] = script
         client = await scene.gateway.connect()
         body = {"model": model, "prompt": PROMPT, "stream": True}
         client.write(scene.gateway.request(body, path="/v1/completions"))
-        _, headers = await client.head()
+        status, headers = await client.head()
         assert await client.chunk() == COMMENT
         beaten.set()
-        assert texts_of(Reply(200, headers, await rest(client))) == {0: "ok"}
+        return Reply(status, headers, (await rest(client)).replace(COMMENT, b""))
+
+    async def main() -> None:
+        assert texts_of(await waited_for(good[name])) == {0: "ok"}
+        wrong = failing("400 Bad Request", message="No messages.", param="messages", code="bad")
+        (told,) = (await waited_for(wrong)).chunks
+        assert told["error"] == {"message": "No prompt.", "type": "user", "code": "bad", "param": "prompt"}
 
     scene.run(main)

@@ -176,11 +176,14 @@ def test_comments_keep_the_connection_and_an_error_after_them_is_a_whole_stream(
         good = {"m/chat": streamed(events("Good ", "day.")), "m/native": natively("Good ", "day.")}
         assert kinds(await waited_for(scene, name, says(good[model]), model)) == TEXT
 
-        busy = answer(b'{"error":{"message":"busy"}}', status="503 Service Unavailable")
-        found = await waited_for(scene, name, says_and_closes(busy), model)
+        wrong = b'{"error":{"message":"No max_tokens.","code":"bad","param":"max_tokens"}}'
+        refused = answer(wrong, status="400 Bad Request")
+        found = await waited_for(scene, name, says_and_closes(refused), model)
         assert kinds(found) == ["created", "in_progress", "error", "failed"]
-        assert found[-1]["response"]["output"] == []
-        assert found[-1]["response"]["error"] == {"code": "server_error", "message": "busy"}
+        error, made = found[-2], found[-1]["response"]
+        assert (error["code"], error["param"]) == ("bad", "max_output_tokens")
+        assert made["error"] == {"code": "invalid_prompt", "message": "No max_output_tokens."}
+        assert made["output"] == []
 
     scene.run(main)
 
