@@ -36,12 +36,22 @@ provider = "sim"
 models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow", "gpt-6-astra" = "text" }}
 
 [[channels]]
+name = "sim-claude"
+provider = "sim"
+models = {{ "claude-*" = "text" }}
+
+[[channels]]
 name = "broken"
 provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
 
 [[models]]
 id = "gpt-6-astra"
+prompt = 1
+completion = 2
+
+[[models]]
+id = "claude-*"
 prompt = 1
 completion = 2
 
