@@ -33,7 +33,12 @@ url = "sqlite:///deeptoken.db"
 [[channels]]
 name = "sim"
 provider = "sim"
-models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow", "gpt-6-astra" = "text" }}
+models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow" }}
+
+[[channels]]
+name = "sim-openai"
+provider = "sim"
+models = {{ "gpt-6-astra" = "text", "gpt-3.5-turbo-instruct" = "text" }}
 
 [[channels]]
 name = "sim-claude"
@@ -46,7 +51,7 @@ provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
 
 [[models]]
-id = "gpt-6-astra"
+id = "gpt-*"
 prompt = 1
 completion = 2
 
