@@ -33,7 +33,17 @@ url = "sqlite:///deeptoken.db"
 [[channels]]
 name = "sim"
 provider = "sim"
-models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow", "gpt-6-astra" = "text" }}
+models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow" }}
+
+[[channels]]
+name = "sim-openai"
+provider = "sim"
+models = {{ "gpt-6-astra" = "text", "gpt-3.5-turbo-instruct" = "text" }}
+
+[[channels]]
+name = "sim-claude"
+provider = "sim"
+models = {{ "claude-*" = "text" }}
 
 [[channels]]
 name = "tasks"
@@ -56,7 +66,12 @@ provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
 
 [[models]]
-id = "gpt-6-astra"
+id = "gpt-*"
+prompt = 1
+completion = 2
+
+[[models]]
+id = "claude-*"
 prompt = 1
 completion = 2
 

@@ -15,6 +15,7 @@ import msgspec
 from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.completions import TextEvents, TextWhole
+from deeptoken.api.completions import error_body as text_error_body
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
@@ -62,7 +63,7 @@ MESSAGE = Form(
     request_id=b"request-id",
 )
 RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_body)
-TEXT = Form(whole=TextWhole, events=TextEvents, error_body=OPENAI.error_body)
+TEXT = Form(whole=TextWhole, events=TextEvents, error_body=text_error_body)
 TASK = Form(whole=TaskWhole, events=TaskStream, error_body=OPENAI.error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
