@@ -2,6 +2,7 @@
 #
 #   make run          the gateway with a demo key, on 127.0.0.1:8080
 #   make test         all tests
+#   make conformance-clients   other people's clients: LangChain, Pydantic AI, Instructor, Vercel's AI SDK
 #   make check        format, lint, types, imports, house rules
 #   make bench        the figures of benchmarks/RESULTS.md; bench-quick and bench-long: less and more
 #   make lock         write both lock files anew
@@ -13,7 +14,7 @@ COMPILE := env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pytho
 	--generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: setup run test unit conformance check bench bench-quick bench-long lock
+.PHONY: setup run test unit conformance conformance-clients check bench bench-quick bench-long lock
 
 setup: $(READY)
 
@@ -39,6 +40,9 @@ conformance: $(READY)
 	@if command -v npm >/dev/null; then $(BIN)/python -m pytest tests/conformance/node_sdk.py; \
 		else echo "Left out: the Node SDK's tests, since npm is not on this machine."; fi
 
+conformance-clients: $(READY)
+	@$(BIN)/python -m pytest tests/conformance/clients.py
+
 check: $(READY)
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/ruff check --quiet .
@@ -60,3 +64,5 @@ lock: $(READY)
 	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*p["dependency-groups"]["dev"], *p["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) --output-file requirements-dev.lock pyproject.toml -
+	cd tests/conformance/clients && for group in agents instructor; do \
+		$(subst $(BIN),../../../$(BIN),$(COMPILE)) --no-annotate --output-file $$group.lock $$group.in || exit 1; done

@@ -33,7 +33,17 @@ url = "sqlite:///deeptoken.db"
 [[channels]]
 name = "sim"
 provider = "sim"
-models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow", "gpt-6-astra" = "text" }}
+models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow" }}
+
+[[channels]]
+name = "sim-openai"
+provider = "sim"
+models = {{ "gpt-6-astra" = "text", "gpt-3.5-turbo-instruct" = "text" }}
+
+[[channels]]
+name = "sim-claude"
+provider = "sim"
+models = {{ "claude-*" = "text" }}
 
 [[channels]]
 name = "tasks"
@@ -46,12 +56,22 @@ provider = "sim"
 "gpt-image-2.5-flare" = "text"
 
 [[channels]]
+name = "sim-claude"
+provider = "sim"
+models = {{ "claude-*" = "text" }}
+
+[[channels]]
 name = "broken"
 provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
 
 [[models]]
-id = "gpt-6-astra"
+id = "gpt-*"
+prompt = 1
+completion = 2
+
+[[models]]
+id = "claude-*"
 prompt = 1
 completion = 2
 
@@ -59,6 +79,11 @@ completion = 2
 id = "omni-moderation-2024-09-26"
 prompt = 0
 completion = 0
+
+[[models]]
+id = "claude-*"
+prompt = 1
+completion = 2
 
 [[models]]
 id = "broken/*"
@@ -138,11 +163,14 @@ def address(log: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    """Start a gateway in `folder`; end it as an operator would, and see that it ended well."""
+def running(folder: Path, more: str = "") -> Iterator[Running]:
+    """Start a gateway in `folder`; end it as an operator would, and see that it ended well.
+
+    `more` is added to its configuration.
+    """
     key, narrow, poor = ids.new_secret(), ids.new_secret(), ids.new_secret()
     configuration = folder / "deeptoken.toml"
-    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor))
+    configuration.write_text(CONFIGURATION.format(key=key, narrow=narrow, poor=poor) + more)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

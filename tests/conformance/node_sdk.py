@@ -30,4 +30,4 @@ def test_the_node_sdk_is_served(gateway: Running) -> None:
     )
 
     assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert "# pass 9" in tried.stdout
+    assert "# pass 14" in tried.stdout

@@ -137,6 +137,27 @@ def test_what_a_reseller_charges_is_not_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
+    "left_out", [{}, {"input_tokens_details": None}, {"input_tokens_details": {"cached_tokens": 3}}]
+)
+def test_counts_that_the_host_leaves_out_are_told_all_the_same(left_out: dict[str, Any]) -> None:
+    counts = {"input_tokens": 10, "output_tokens": 6, "own": {"a": None}, **left_out}
+
+    reply = adapter().reply(json.dumps({**RESPONSE, "usage": counts}).encode(), ASKED)
+
+    assert reply.native is not None
+    shown = json.loads(msgspec.json.encode(reply.native))["usage"]
+    cached = 3 if left_out.get("input_tokens_details") else 0
+    assert shown == {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+        "output_tokens": 6,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 16,
+        "own": {"a": None},
+    }
+
+
+@pytest.mark.parametrize(
     ("body", "words"),
     [
         (b"", "no response"),

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types import Completion
 
-from deeptoken.errors import BadRequest
+from deeptoken.errors import BadRequest, UpstreamRefused
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS
 from deeptoken.wire.completion import Assembler
-from deeptoken.wire.completions import Joined, Texts, read, refuse_beyond
+from deeptoken.wire.completions import Joined, Texts, read, refuse_beyond, rename
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
@@ -117,7 +117,7 @@ def test_all_answers_of_a_call_are_counted() -> None:
         ({"messages": []}, "messages"),
         ({"suffix": 5}, "suffix"),
         ({"logprobs": 6}, "logprobs"),
-        ({"best_of": 0}, "best_of"),
+        ({"best_of": -1}, "best_of"),
         ({"n": 0}, "n"),
         ({"max_tokens": -1}, "max_tokens"),
         ({"temperature": 3}, "temperature"),
@@ -153,10 +153,39 @@ def test_what_no_chat_can_carry_is_refused_where_it_would_have_to(told: dict[str
 
 
 @pytest.mark.parametrize(
-    "told", [{}, {"prompt": ["a"]}, {"suffix": ""}, {"best_of": 2, "n": 2}, {"echo": True}]
+    "told", [{}, {"prompt": ["a"]}, {"suffix": ""}, {"best_of": 2, "n": 2}, {"best_of": 0}, {"echo": True}]
 )
 def test_what_a_chat_can_carry_is_refused_nowhere(told: dict[str, Any]) -> None:
     refuse_beyond(asked(**told))
+
+
+@pytest.mark.parametrize(
+    ("param", "here"),
+    [
+        ("messages[0].content", "prompt"),
+        ("messages", "prompt"),
+        ("top_logprobs", "logprobs"),
+        ("max_completion_tokens", "max_tokens"),
+        ("temperature", "temperature"),
+        (None, None),
+    ],
+)
+def test_an_error_of_the_chat_inside_names_the_dialect_s_field(param: str | None, here: str | None) -> None:
+    error = UpstreamRefused(f"Invalid '{param}'.", status=400, code="c", param=param)
+
+    rename(error)
+
+    assert (error.param, error.message) == (here, f"Invalid '{here}'.")
+
+
+def test_messages_that_the_caller_wrote_are_told_as_they_were_written() -> None:
+    with pytest.raises(BadRequest) as refused:
+        asked(messages=[])
+
+    rename(refused.value)
+
+    assert refused.value.param == "messages"
+    assert refused.value.message.startswith("messages: it is called prompt here")
 
 
 def test_an_answer_is_text() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from responses_scene import (
     USAGE,
     WHOLE,
@@ -238,6 +239,21 @@ def test_any_answer_s_events_are_openai_s_and_add_up(chunks: list[bytes]) -> Non
     assert added == list(range(len(output)))
     done = {e["output_index"]: e["item"] for e in told if e["type"] == "response.output_item.done"}
     assert [done[at] for at in added] == output
+    assert _accumulated(told) == [_text(item) for item in output]
+
+
+@given(answers(), st.integers(0, 12))
+def test_nothing_of_a_response_that_failed_is_in_progress_and_what_came_is_in_it(
+    chunks: list[bytes], count: int
+) -> None:
+    events = Events(about())
+    before = b"".join(map(events.chunk, chunks[:-1][:count]))
+
+    told = events_of(before + events.failed(UpstreamError("It broke.")))
+
+    output = told[-1]["response"]["output"]
+    strict_response(told[-1]["response"])
+    assert {item["status"] for item in output if "status" in item} <= {"completed", "incomplete"}
     assert _accumulated(told) == [_text(item) for item in output]
 
 

@@ -156,13 +156,33 @@ def test_an_error_of_the_chat_inside_names_the_dialect_s_field() -> None:
         "response_format.json_schema": "text.format",
         "reasoning_effort": "reasoning.effort",
         "top_logprobs": "top_logprobs",
-        "tools[0].function": "tools[0].function",
+        "tools[0].function": "tools[0]",
+        "tools[0].function.parameters.function": "tools[0].parameters.function",
+        "tool_choice.function.name": "tool_choice.name",
     }
 
     for param, here in named.items():
         error = UpstreamRefused(f"{param} is wrong.", status=422, code="c", param=param)
         rename(error)
         assert (error.param, error.message, error.status) == (here, f"{here} is wrong.", 422)
+
+
+def test_a_name_of_the_chat_s_that_the_caller_wrote_is_told_as_it_was_written() -> None:
+    with pytest.raises(BadRequest) as refused:
+        asked(max_tokens=9)
+
+    rename(refused.value)
+
+    assert refused.value.param == "max_tokens"
+    assert refused.value.message == "max_tokens: it is called max_output_tokens in the Responses API."
+
+
+def test_of_an_error_s_words_only_the_field_itself_is_renamed() -> None:
+    error = UpstreamRefused("logprobs needs top_logprobs.", status=400, code="c", param="logprobs")
+
+    rename(error)
+
+    assert error.message == "include needs top_logprobs."
 
 
 NAMES = (

@@ -4,10 +4,13 @@ from typing import Any
 
 import msgspec
 
+from deeptoken.api import errors as envelope
 from deeptoken.api.delivery import DONE, READ_HEAD, Events, Whole
+from deeptoken.errors import DeeptokenError
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer
 from deeptoken.providers.base import Piece
+from deeptoken.wire import completions
 from deeptoken.wire.completions import Joined, Texts
 
 
@@ -57,3 +60,13 @@ class TextEvents(Events):
     def _end(self, bill: Bill) -> bytes:
         chunks = [self._texts.chunk(chunk) for chunk in self._last_chunks(bill)]
         return b"".join(b"data: %b\n\n" % chunk for chunk in chunks if chunk) + DONE
+
+    def _failed(self, error: DeeptokenError) -> bytes:
+        completions.rename(error)
+        return super()._failed(error)
+
+
+def error_body(error: DeeptokenError, _: str) -> bytes:
+    """OpenAI's envelope; the field that it names has this dialect's name."""
+    completions.rename(error)
+    return envelope.body(error)

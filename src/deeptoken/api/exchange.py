@@ -33,7 +33,7 @@ BODILESS = (204, 304)
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
-    b"openai-processing-ms"
+    b"openai-processing-ms, request-id"
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 EXPOSING = (b"access-control-expose-headers", EXPOSED)
@@ -74,6 +74,8 @@ class Form(msgspec.Struct, frozen=True):
     whole: Callable[["Exchange", Chat], Whole]
     events: Callable[["Exchange", Chat, float, asyncio.AbstractEventLoop], Events | Whole]
     error_body: Callable[[DeeptokenError, str], bytes]
+    request_id: bytes | None = None
+    """The header in which its clients look for the id of a request, where it is not `x-request-id`."""
 
 
 OPENAI = Form(whole=Whole, events=Events, error_body=lambda error, _: envelope.body(error))
@@ -222,6 +224,8 @@ class Exchange:
         """What every answer has."""
         call = self.call
         headers = [(b"x-deeptoken-id", call.id.encode()), (b"x-request-id", call.request_id.encode())]
+        if self.form.request_id is not None:
+            headers.append((self.form.request_id, call.request_id.encode()))
         if b"origin" in self.headers:
             headers += (ANY_ORIGIN, EXPOSING)
         return headers

@@ -14,7 +14,7 @@ from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer
 from deeptoken.providers.base import Piece
 from deeptoken.wire import messages_events
-from deeptoken.wire.messages_answer import MAX_TOKENS, message
+from deeptoken.wire.messages_answer import MAX_TOKENS, message, usage_told
 from deeptoken.wire.messages_assembler import Assembler
 from deeptoken.wire.messages_blocks import event
 from deeptoken.wire.messages_errors import error_body
@@ -50,10 +50,10 @@ class MessageWhole(Whole):
         if native is None:
             names = long_names(self._chat.request)
             return msgspec.json.encode(message(fields, bill.usage, names=names, more=self._costs(bill)))
-        if costs := self._costs(bill):
+        if more := _counted(bill) | self._costs(bill):
             usage = native.get("usage")
             told = msgspec.json.decode(usage) if isinstance(usage, msgspec.Raw) else usage
-            native = {**native, "usage": {**(told or {}), **costs}}
+            native = {**native, "usage": {**(told or {}), **more}}
         return msgspec.json.encode(native)
 
 
@@ -72,8 +72,13 @@ class MessageEvents(Events):
         return self._writer.native(piece.native) if piece.native else self._writer.chunk(piece.data)
 
     def _end(self, bill: Bill) -> bytes:
-        return self._writer.end(bill.usage, bill.dry, more=self._costs(bill))
+        return self._writer.end(bill.usage, bill.dry, more=_counted(bill) | self._costs(bill))
 
     def _failed(self, error: DeeptokenError) -> bytes:
         # Without an answer yet, the head has left with a heartbeat.
         return event("error", error_body(error, self._exchange.call.request_id))
+
+
+def _counted(bill: Bill) -> dict[str, Any]:
+    """The usage by our own count, where the provider did not tell it, or not to the end."""
+    return usage_told(bill.usage) if bill.told is None else {}

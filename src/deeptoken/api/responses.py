@@ -18,7 +18,7 @@ from deeptoken.gateway.upstream import Answer
 from deeptoken.providers.base import Piece
 from deeptoken.wire import responses, responses_events
 from deeptoken.wire.chat import Chat
-from deeptoken.wire.responses_answer import End, Facts, facts, passed, response
+from deeptoken.wire.responses_answer import End, Facts, facts, passed, response, usage_object
 
 Writer = responses_events.Events | responses_events.Relay
 
@@ -41,7 +41,7 @@ class ResponseWhole(Whole):
             super().send(pieces)
 
     def _written(self, fields: dict[str, Any], bill: Bill) -> bytes:
-        end = End(bill.usage, bill.dry, clock.wall_s(), self._costs(bill))
+        end = _end(bill, self._costs(bill))
         if self._native is not None:
             return msgspec.json.encode(passed(self._native, end.more))
         if self._relay is not None:
@@ -70,7 +70,7 @@ class ResponseEvents(Events):
 
     def _end(self, bill: Bill) -> bytes:
         writer = self._writer or responses_events.Events(self._about())
-        return writer.end(End(bill.usage, bill.dry, clock.wall_s(), self._costs(bill)))
+        return writer.end(_end(bill, self._costs(bill)))
 
     def _failed(self, error: DeeptokenError) -> bytes:
         responses.rename(error)
@@ -85,6 +85,12 @@ def error_body(error: DeeptokenError, _: str) -> bytes:
     """OpenAI's envelope; the field that it names has this dialect's name."""
     responses.rename(error)
     return envelope.body(error)
+
+
+def _end(bill: Bill, costs: dict[str, Any]) -> End:
+    """Beside a provider's own usage stands what it costs; in its place our count, where there is none."""
+    counted = usage_object(bill.usage) if bill.told is None else {}
+    return End(bill.usage, bill.dry, clock.wall_s(), {**counted, **costs})
 
 
 def _facts(chat: Chat, call: Inbound) -> Facts:

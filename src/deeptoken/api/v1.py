@@ -16,6 +16,7 @@ from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.audio import AUDIO, receive
 from deeptoken.api.completions import TextEvents, TextWhole
+from deeptoken.api.completions import error_body as text_error_body
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
@@ -56,9 +57,14 @@ COUNT_TOKENS = "/v1/messages/count_tokens"
 COMPLETIONS = "/v1/completions"
 RESPONSES = "/v1/responses"
 MODELS = "/v1/models/"
-MESSAGE = Form(whole=MessageWhole, events=MessageEvents, error_body=messages_errors.error_body)
+MESSAGE = Form(
+    whole=MessageWhole,
+    events=MessageEvents,
+    error_body=messages_errors.error_body,
+    request_id=b"request-id",
+)
 RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_body)
-TEXT = Form(whole=TextWhole, events=TextEvents, error_body=OPENAI.error_body)
+TEXT = Form(whole=TextWhole, events=TextEvents, error_body=text_error_body)
 TASK = Form(whole=TaskWhole, events=TaskStream, error_body=OPENAI.error_body)
 NOTHING = Usage()
 OPERATORS = ("credential", "misconfigured")
@@ -140,6 +146,8 @@ class V1:
 
     async def _route(self, exchange: Exchange) -> None:
         path, method = exchange.path, exchange.method
+        if path.startswith(MESSAGES):
+            self._in_messages(exchange)
         if method == "OPTIONS":
             return exchange.answer(204, b"", PREFLIGHT)
         route = self._routes.get(path)
@@ -175,7 +183,6 @@ class V1:
 
     async def _count_tokens(self, exchange: Exchange) -> None:
         """By our own count, of the model that the key may call. It costs nothing."""
-        self._in_messages(exchange)
         caller = self._caller(exchange)
         with self._gateway.room:
             body = await exchange.read_body()

@@ -213,7 +213,7 @@ def _assistant(message: Message, at: int) -> list[Block]:
         said.append({"type": "tool_use", "id": _function_id(at), "name": legacy.name, "input": read})
     if not message.reasoning_details:
         return said
-    thoughts = signed_thoughts(message.reasoning_details, (FORMAT,))
+    thoughts = signed_thoughts(message.details, (FORMAT,))
     return woven([(thought.index, thought.block()) for thought in thoughts], said)
 
 

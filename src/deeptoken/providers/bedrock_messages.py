@@ -149,7 +149,7 @@ class _Conversation:
         if not said:
             # A turn of reasoning alone is taken for the beginning of an answer.
             return
-        thoughts = signed_thoughts(message.reasoning_details or [], self.manner.formats)
+        thoughts = signed_thoughts(message.details, self.manner.formats)
         groups = woven([(thought.index, [reasoning_block(thought)]) for thought in thoughts], said)
         blocks = [block for group in groups for block in group]
         self.close()

@@ -142,7 +142,7 @@ def _reasoning(message: Message) -> tuple[list[str], str]:
         return [], message.reasoning_content or ""
     thoughts: dict[object, str] = {}
     plan = ""
-    for number, detail in enumerate(message.reasoning_details):
+    for number, detail in enumerate(message.details):
         text = detail.get("text")
         if not isinstance(text, str):
             continue

@@ -256,7 +256,7 @@ def _result(told: _Conversation, message: Message, at: int, takes: Takes) -> Non
 
 
 def _model(message: Message, at: int, takes: Takes) -> list[Part]:
-    signed = _signatures(message.reasoning_details or [])
+    signed = _signatures(message.details)
     texts = _parts(message, at, takes)
     if message.refusal:
         texts.append({"text": message.refusal})

@@ -100,7 +100,7 @@ def _thoughts(message: Message) -> list[dict[str, Any]]:
     """Mistral's thinking as it stood in the content; what other providers thought is not its own."""
     texts: dict[object, list[str]] = {}
     signatures: dict[object, str] = {}
-    for detail in message.reasoning_details or ():
+    for detail in message.details:
         if detail.get("format") != PARTS_FORMAT:
             continue
         place = detail.get("index")

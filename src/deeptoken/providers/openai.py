@@ -203,7 +203,7 @@ class ChunkStream:
         if self.done:
             return
         if self._head is not None:
-            raise Malformed(_no_events(self._head))
+            raise Malformed(no_events(self._head))
         if not self._chunks.finished:
             raise Malformed("the stream was cut: neither a finish reason nor [DONE]")
         self.done = True
@@ -331,7 +331,8 @@ def _what_it_is(body: bytes, error: Exception | None = None) -> str:
     return f"JSON that is cut or no answer: {error}"
 
 
-def _no_events(head: bytes) -> str:
+def no_events(head: bytes) -> str:
+    """What came instead of a stream."""
     if message := refusal.words_of(head).message:
         return f"no events, but: {message}"
     return f"no events, but {'JSON' if head.lstrip().startswith(b'{') else _what_it_is(head)}"

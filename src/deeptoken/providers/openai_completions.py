@@ -17,7 +17,7 @@ from deeptoken.catalog.model import Candidate
 from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
 from deeptoken.providers.host import Host
-from deeptoken.providers.openai import BROKEN, HEAD_BYTES, TRUE, OpenAI
+from deeptoken.providers.openai import BROKEN, HEAD_BYTES, TRUE, OpenAI, no_events
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS, NULL, OBJECTS, Broken, encode, finish_of
 from deeptoken.wire.completion import read_usage
@@ -134,8 +134,7 @@ class TextStream:
         if self.done:
             return
         if self._head is not None:
-            said = refusal.words_of(self._head).message
-            raise Malformed(f"no events, but: {said or 'something else than this dialect'}")
+            raise Malformed(no_events(self._head))
         if not self._seen or self._seen - self._ended:
             raise Malformed("the stream was cut: neither a finish reason nor [DONE]")
         self.done = True

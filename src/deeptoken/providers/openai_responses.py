@@ -22,11 +22,12 @@ from deeptoken.catalog.model import Candidate
 from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply
 from deeptoken.providers.host import Host, has_v1
-from deeptoken.providers.openai import BROKEN, HEAD_BYTES, TIERS, TRUE, OpenAI
+from deeptoken.providers.openai import BROKEN, HEAD_BYTES, TIERS, TRUE, OpenAI, no_events
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import FIELDS, NULL, encode
 from deeptoken.wire.completion import COSTS, read_usage
 from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.responses_answer import usage_object
 from deeptoken.wire.responses_events import LAST, Told, read_told
 from deeptoken.wire.responses_reasoning import without_ours
 from deeptoken.wire.sse import Event, EventTooLarge, Reader
@@ -146,8 +147,7 @@ class ResponseStream:
         if self.done:
             return
         if self._head is not None:
-            said = refusal.words_of(self._head).message
-            raise Malformed(f"no events, but: {said or 'something else than this dialect'}")
+            raise Malformed(no_events(self._head))
         raise Malformed("the stream was cut: nothing ended the response")
 
     def _piece(self, event: Event) -> Piece | None:
@@ -209,8 +209,6 @@ def _shown(response: Raw, host: Host, asked: Asked) -> tuple[dict[str, Raw], Usa
     counts = _decode(fields.get("usage", NULL))
     if not isinstance(counts, dict):
         return fields, None, None
-    if COSTS & counts.keys():
-        fields["usage"] = Raw(encode({name: told for name, told in counts.items() if name not in COSTS}))
     names = {
         "prompt_tokens": "input_tokens",
         "completion_tokens": "output_tokens",
@@ -220,7 +218,22 @@ def _shown(response: Raw, host: Host, asked: Asked) -> tuple[dict[str, Raw], Usa
     }
     chats = {name: counts[theirs] for name, theirs in names.items() if theirs in counts}
     usage, told = read_usage(Raw(encode(chats)), reasoning_outside=host.reasoning_outside)
+    shown = _filled(counts, usage)
+    if shown != counts:
+        fields["usage"] = Raw(encode(shown))
     return fields, usage, told
+
+
+def _filled(counts: dict[str, Any], usage: Usage | None) -> dict[str, Any]:
+    """A usage without what a reseller charges, and with the counts that the host left out."""
+    shown = {name: told for name, told in counts.items() if name not in COSTS}
+    for name, ours in ({} if usage is None else usage_object(usage)).items():
+        told = shown.get(name)
+        if isinstance(ours, dict) and isinstance(told, dict):
+            shown[name] = {**told, **{one: count for one, count in ours.items() if told.get(one) is None}}
+        elif told is None:
+            shown[name] = ours
+    return shown
 
 
 def _failure(data: bytes) -> Failure:

@@ -68,6 +68,15 @@ class Message(msgspec.Struct, frozen=True):
     """A tool message: the tool failed. Anthropic's word, as it came; so is the next one."""
     cache_control: Any = None
 
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        """The details of its reasoning, the name of each one's format once.
+
+        A client that puts a stream's deltas together, as OpenAI's own library does, writes it as often as it
+        came.
+        """
+        return [_once_named(detail) for detail in self.reasoning_details or ()]
+
 
 class StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
@@ -287,6 +296,14 @@ def _check_format(form: dict[str, Any]) -> None:
         raise wrong("response_format.type", "expected text, json_object or json_schema")
     if form["type"] == "json_schema" and not isinstance(form.get("json_schema"), dict):
         raise wrong("response_format.json_schema", "expected an object")
+
+
+def _once_named(detail: dict[str, Any]) -> dict[str, Any]:
+    name = detail.get("format")
+    if not isinstance(name, str) or not name:
+        return detail
+    once = (name + name).find(name, 1)
+    return detail if once == len(name) else {**detail, "format": name[:once]}
 
 
 def wrong(path: str, what: str) -> BadRequest:

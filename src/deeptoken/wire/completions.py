@@ -4,7 +4,7 @@
     max_tokens        16 where none is told, as the dialect has it
     logprobs          logprobs and top_logprobs; told back in the dialect's four lists
     echo              the prompt before the text; done here
-    best_of           as many as `n`: nothing to choose from
+    best_of           as many as `n`, or 0: nothing to choose from
 
 Several prompts, tokens instead of text, `suffix`, a best of more, `echo` with `logprobs` and 0 `max_tokens`
 are for a host that has the dialect (`Chat.native`); where it would have to be translated they are refused
@@ -13,12 +13,14 @@ are for a host that has the dialect (`Chat.native`); where it would have to be t
 Source: developers.openai.com/api/reference/resources/completions and openai-python's types, read 2026-11-25.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
-from deeptoken.wire import chat
+from deeptoken.errors import DeeptokenError
+from deeptoken.wire import chat, naming
 from deeptoken.wire.chat import Chat, Native, wrong
 from deeptoken.wire.choice import FIELDS
 
@@ -26,6 +28,8 @@ DIALECT = "completions"
 MAX_TOKENS = 16
 ANSWERS_MAX = 128
 TEXT_REASONS = ("stop", "length", "content_filter")
+NAMES = {"messages": "prompt", "max_completion_tokens": "max_tokens", "top_logprobs": "logprobs"}
+"""Chat's names of what is called otherwise here."""
 
 Object = dict[str, Any]
 encode = msgspec.json.encode
@@ -41,7 +45,7 @@ class Create(msgspec.Struct, frozen=True):
     prompt: str | list[str | int | list[int]]
     suffix: str | None = None
     echo: bool | None = None
-    best_of: Count | None = None
+    best_of: Annotated[int, msgspec.Meta(ge=0, le=ANSWERS_MAX)] | None = None
     n: Count | None = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None
     max_tokens: chat.Tokens | None = None
@@ -103,9 +107,16 @@ def refuse_beyond(made: Chat) -> None:
         raise wrong("max_tokens", "the providers of this model generate one token at least")
 
 
+def rename(error: DeeptokenError) -> None:
+    """Gives an error that names a field of the chat this dialect's name of it."""
+    naming.rename(error, lambda told: NAMES.get(re.split(r"[.\[]", told, maxsplit=1)[0], told))
+
+
 def _asked(whole: Object) -> Create:
     if whole.get("messages") is not None:
-        raise wrong("messages", "it is called prompt here; messages go to /v1/chat/completions")
+        raise naming.Misnamed(
+            "messages: it is called prompt here; messages go to /v1/chat/completions.", param="messages"
+        )
     try:
         return msgspec.convert(whole, Create)
     except msgspec.ValidationError as error:

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from deeptoken.errors import BadRequest, DeeptokenError
-from deeptoken.wire import chat
+from deeptoken.wire import chat, naming
 from deeptoken.wire.chat import Chat, Native, wrong
 from deeptoken.wire.responses_input import BEYOND, messages
 
@@ -139,12 +139,18 @@ def refuse_beyond(made: Chat) -> None:
 
 def rename(error: DeeptokenError) -> None:
     """Gives an error that names a field of the chat this dialect's name of it."""
-    told = error.param or ""
+    naming.rename(error, _here)
+
+
+def _here(told: str) -> str:
+    """A path in a chat as this dialect writes it."""
     field = re.split(r"[.\[]", told, maxsplit=1)[0]
-    if field in ELSEWHERE:
-        rest = "" if field in WITHOUT_PARTS else told.removeprefix(field)
-        error.param = ELSEWHERE[field] + rest
-        error.message = error.message.replace(told, error.param)
+    if field in ("tools", "tool_choice"):
+        # A function's fields stand in its tool here, not in an object of their own.
+        return re.sub(r"\.function(?=\.|$)", "", told, count=1)
+    if field not in ELSEWHERE:
+        return told
+    return ELSEWHERE[field] + ("" if field in WITHOUT_PARTS else told.removeprefix(field))
 
 
 def _read(body: bytes) -> Chat:
@@ -212,7 +218,7 @@ def _refuse(asked: Create, whole: Object) -> None:
         raise wrong("background", "nothing is stored here to be fetched later: leave it out, or use stream")
     for name, here in ELSEWHERE.items():
         if whole.get(name) is not None:
-            raise wrong(name, f"it is called {here} in the Responses API")
+            raise naming.Misnamed(f"{name}: it is called {here} in the Responses API.", param=name)
     if whole.get("n") not in (None, 1):
         raise wrong("n", "a response is one answer: leave it out and call again")
     if whole.get("audio") is not None:

@@ -65,7 +65,7 @@ class Events:
         return self._writer.write(events)
 
     def failed(self, error: DeeptokenError) -> bytes:
-        made = answer.failed(self._facts, self._output.items(), error)
+        made = answer.failed(self._facts, self._output.broken_off(), error)
         return self._writer.write([*self._begin(), *_failure(error, made)])
 
     def _begin(self) -> list[Object]:

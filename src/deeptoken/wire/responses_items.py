@@ -91,6 +91,13 @@ class Output:
         """All items as they stand now."""
         return [item.item() for item in self._items]
 
+    def broken_off(self) -> list[Object]:
+        """All items, and nothing will be added: what has not ended is incomplete."""
+        for item in self._items:
+            if item.status == "in_progress":
+                item.status = "incomplete"
+        return self.items()
+
     def _last(self) -> "_Item | None":
         waiting = [call for call in self._calls.values() if not call.begun]
         return waiting[-1] if waiting else self._items[-1] if self._items else None
@@ -252,13 +259,13 @@ class _Thought(_Item):
         self._event = "reasoning_summary_text" if summarized else "reasoning_text"
         self._part_event = "reasoning_summary_part" if summarized else "content_part"
         self._place = {"summary_index" if summarized else "content_index": 0}
-        self._ended = False
 
     def item(self) -> Object:
-        told: list[Object] = [self._part()] if self._texts and self._ended else []
+        ended = self.status != "in_progress"
+        told: list[Object] = [self._part()] if self._texts and ended else []
         shown = {"summary": told} if self._kind == "summary_text" else {"summary": [], "content": told}
         item = {"id": self.id, "type": "reasoning", **shown}
-        if self._ended:
+        if ended:
             item["encrypted_content"] = reasoning.seal(self._details)
         return item
 
@@ -272,7 +279,6 @@ class _Thought(_Item):
             yield self.event(f"{self._event}.delta", **self._place, delta=text)
 
     def end(self, *, whole: bool) -> Iterator[Object]:
-        self._ended = True
         if self._texts:
             yield self.event(f"{self._event}.done", **self._place, text="".join(self._texts))
             yield self.event(f"{self._part_event}.done", **self._place, part=self._part())

@@ -56,6 +56,61 @@ test("a forced tool is called with arguments that fit", async () => {
   assert.equal(typeof JSON.parse(call.function.arguments).place, "string");
 });
 
+test("a response has text, usage and the status of its end", async () => {
+  const response = await client.responses.create({ model: "sim/echo", input: "one two three four" });
+  assert.equal(response.output_text, "one two three four");
+  assert.equal(response.status, "completed");
+  assert.equal(response.usage.output_tokens, 4);
+  assert.equal(response.model, "sim/echo");
+});
+
+test("a response is streamed as events and put together by the streaming aid", async () => {
+  const stream = client.responses.stream({ model: "sim/echo", input: "one two three four" });
+  const types = new Set();
+  let text = "";
+  for await (const event of stream) {
+    types.add(event.type);
+    if (event.type === "response.output_text.delta") text += event.delta;
+  }
+  const final = await stream.finalResponse();
+  assert.equal(text, "one two three four");
+  assert.equal(final.output_text, text);
+  assert.ok(types.has("response.created") && types.has("response.completed"));
+});
+
+test("a response calls a tool, and goes on with its result", async () => {
+  const tools = [{ type: "function", ...weather.function, strict: false }];
+  const input = [{ role: "user", content: "The weather in Oslo?" }];
+  const first = await client.responses.create({ model: "sim/text", input, tools, tool_choice: "required" });
+  const [call] = first.output;
+  assert.equal(call.type, "function_call");
+  assert.equal(typeof JSON.parse(call.arguments).place, "string");
+  input.push(...first.output, { type: "function_call_output", call_id: call.call_id, output: "rain" });
+  const second = await client.responses.create({ model: "sim/text", input, tools });
+  assert.ok(second.output_text.length > 0);
+});
+
+test("what needs storage is refused by its name", async () => {
+  const asked = { model: "sim/echo", input: "x", previous_response_id: "resp_1" };
+  await assert.rejects(client.responses.create(asked), (error) => {
+    assert.ok(error instanceof OpenAI.BadRequestError);
+    assert.equal(error.param, "previous_response_id");
+    return true;
+  });
+});
+
+test("a prompt is completed, whole and streamed", async () => {
+  const asked = { model: "sim/echo", prompt: "one two", echo: true, max_tokens: 5 };
+  const whole = await client.completions.create(asked);
+  assert.equal(whole.object, "text_completion");
+  assert.equal(whole.choices[0].text, "one twoone two");
+  assert.equal(whole.choices[0].finish_reason, "stop");
+  let text = "";
+  const stream = await client.completions.create({ ...asked, stream: true });
+  for await (const chunk of stream) text += chunk.choices[0].text;
+  assert.equal(text, whole.choices[0].text);
+});
+
 test("models are listed and retrieved by ids with a slash", async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);
