@@ -53,7 +53,7 @@ def read(head: bytes) -> Sound:
 
 
 def _wav(head: bytes) -> tuple[int | None, int]:
-    """Bytes a second of what is not packed, and where it starts; None: it is packed, or has no such header."""
+    """Bytes a second of what is not packed, and where it starts; None: it is packed, or nothing tells."""
     rate: int | None = None
     at = 12
     while at + 8 <= len(head):
