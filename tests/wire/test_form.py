@@ -141,6 +141,16 @@ def test_a_field_that_stands_behind_the_file_is_read_before_the_form_goes_on_if_
     assert gone(made) == form(audio(), THERE)
 
 
+def test_what_stands_behind_the_file_of_a_form_that_goes_on_as_it_comes_is_not_read() -> None:
+    late, early = part("stream", "true"), part("stream", "false")
+
+    going = fed(form(MODEL, early, audio(), late))
+    waiting = fed(form(audio(), late, MODEL))
+
+    assert going.values["stream"] == "false"
+    assert waiting.values["stream"] == "true"
+
+
 @pytest.mark.parametrize("size", [0, 1])
 @pytest.mark.parametrize("name", ["max_cost_usd", "models", "provider", "usage"])
 def test_what_would_change_where_a_form_goes_stands_before_the_file(name: str, size: int) -> None:

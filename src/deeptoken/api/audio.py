@@ -72,10 +72,9 @@ class Recording:
         return None if told is None else self._form.size(told, model)
 
     async def _read(self) -> None:
-        data = await self._body.part()
-        if data:
-            self._form.feed(data)
-        else:
+        self._form.feed(await self._body.part())
+        if self._body.complete:
+            # Before the last bytes go on: a form that is cut short must not look like a whole one.
             self._form.end()
             self._whole = True
 

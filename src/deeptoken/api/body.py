@@ -127,6 +127,9 @@ class Body:
             raise self._too_large()
         parts, self._parts = self._parts, []
         self._unread = 0
+        if self.complete:
+            # Nothing more of it comes; that its sender leaves must be seen all the same.
+            self._sender.read_on()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _next(self) -> None:

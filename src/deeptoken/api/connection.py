@@ -58,6 +58,8 @@ class Connection(HttpToolsProtocol):
         """The hot request that was begun last."""
         self._reading: Exchange | None = None
         """Whose body comes now."""
+        self._held_back = False
+        """More of a body came than was asked for: it is not read."""
         self._in_head = False
         self._in_body = False
         self._head_bytes = 0
@@ -128,12 +130,13 @@ class Connection(HttpToolsProtocol):
 
     def _expect_body(self) -> None:
         """More of the body must come in time; not while it is this side that does not read."""
-        if self._reading is None or not self.flow.read_paused:
+        if not self._held_back:
             self._slow = self.loop.call_later(self.settings.body_idle_seconds, self._too_slow)
 
     def read_on(self) -> None:
         """More of the body is wanted: its sender has its time again, if it had to wait."""
-        if self.flow.read_paused:
+        if self._held_back:
+            self._held_back = False
             self.flow.resume_reading()
             self._punctual()
             if self._in_body:
@@ -212,6 +215,7 @@ class Connection(HttpToolsProtocol):
         if self._reading is None:
             super().on_body(body)
         elif self._reading.feed(body) > UNREAD_BYTES_MAX:
+            self._held_back = True
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:

@@ -36,7 +36,8 @@ class Form:
 
     def __init__(self, boundary: bytes) -> None:
         self.values: dict[str, str] = {}
-        """By name; a field that stands twice counts the second time."""
+        """By name; a field that stands twice counts the second time. Of a form that goes on as it comes those
+        before the file: what stands behind it comes too late to change what becomes of it."""
         self.file: Part | None = None
         self.file_bytes = 0
         """How much of the file has come."""
@@ -149,7 +150,7 @@ class Form:
             most = VALUE_BYTES_MAX if part.name in READ else FIELD_BYTES_MAX
             if self._size > most:
                 raise RequestTooLarge(f"The field {part.name[:64]!r} is larger than {most} bytes.")
-            if part.name in READ:
+            if part.name in READ and not self._flows:
                 self._value.append(data)
         if part.name == MODEL or part.name in OURS:
             self._less += len(data)
@@ -163,7 +164,7 @@ class Form:
             return
         if part is self.file:
             self._file_whole = True
-        elif part.filename is None and part.name in READ:
+        elif part.filename is None and part.name in READ and not self._flows:
             value, self._value = b"".join(self._value), []
             try:
                 self.values[part.name] = value.decode()
