@@ -89,8 +89,10 @@ class Connection:
         async with asyncio.timeout(SECONDS_MAX):
             raw = await self.reader.readuntil(b"\r\n\r\n")
         first, *lines = raw.decode("latin-1").split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines if line)
-        return int(first.split()[1]), {name.lower(): value for name, value in headers.items()}
+        fields = [line.split(": ", 1) for line in lines if line]
+        headers = {name.lower(): value for name, value in fields}
+        assert len(headers) == len(fields), f"a header stands twice: {lines}"
+        return int(first.split()[1]), headers
 
     async def chunk(self) -> bytes:
         """The next chunk of a chunked body; empty at its end."""

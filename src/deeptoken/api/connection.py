@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 
 from deeptoken import ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.exchange import Exchange, status_line
+from deeptoken.api.exchange import CROSS_ORIGIN, Exchange, status_line
 from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloaded, RequestTimeout
 from deeptoken.settings import Server as Settings
 
@@ -285,6 +285,8 @@ class Connection(HttpToolsProtocol):
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
         ]
+        if any(name == b"origin" for name, _ in self.headers or ()):
+            headers += CROSS_ORIGIN
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self._refused = True
         self.transport.write(status_line(error.status) + lines + b"\r\n" + body)
