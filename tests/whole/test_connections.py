@@ -1,0 +1,101 @@
+"""What one connection may do to the others and to itself: every state of it ends, every request has one answer."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from whole_scene import Connection, chat, whole
+
+SIM = '[[channels]]\nname = "sim"\nprovider = "sim"\n'
+QUICK = "keep_alive_seconds = 0.3\nbody_idle_seconds = 5\nheader_seconds = 5"
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+REFUSED_UNREAD = HEAD + b"content-length: 10\r\n\r\n"
+"""It has no key: it is answered before its body has come."""
+
+
+async def trickled(client: Connection, pieces: Iterator[bytes]) -> bytes:
+    """What comes until the end, while `pieces` go there one after the other, slowly."""
+    closed = asyncio.create_task(client.closed())
+    for piece in pieces:
+        client.write(piece)
+        await asyncio.wait({closed}, timeout=0.05)
+        if closed.done():
+            return closed.result()
+    raise AssertionError("it has taken all of it")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/healthz"])
+@pytest.mark.parametrize("behind", [b"", b"\r\n"], ids=["nothing", "an empty line"])
+def test_a_connection_without_a_request_ends_when_it_was_kept_long_enough(
+    behind: bytes, path: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=QUICK) as gateway:
+            client = await gateway.connect()
+            client.write(gateway.request(path=path))
+            assert (await client.reply()).status == 200
+            client.write(behind)
+            assert await client.closed() == b""
+
+    asyncio.run(main())
+
+
+def test_empty_lines_do_not_keep_a_connection(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=QUICK) as gateway:
+            client = await gateway.connect()
+            client.write(gateway.request(path="/v1/models"))
+            assert (await client.reply()).status == 200
+            assert await trickled(client, (b"\r\n" for _ in range(100))) == b""
+
+    asyncio.run(main())
+
+
+def test_a_connection_answered_before_the_body_had_come_ends_when_it_was_kept_long_enough(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=QUICK) as gateway:
+            client = await gateway.connect()
+            client.write(REFUSED_UNREAD + b"01234")
+            assert (await client.reply()).status == 401
+            client.write(b"56789")
+            assert await client.closed() == b""
+
+    asyncio.run(main())
+
+
+def test_a_connection_answered_before_the_body_had_come_goes_on_after_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=QUICK) as gateway:
+            client = await gateway.connect()
+            client.write(REFUSED_UNREAD + b"01234")
+            assert (await client.reply()).status == 401
+            client.write(b"56789" + gateway.request(chat("hi")))
+            assert (await client.reply()).status == 200
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "framing"),
+    [
+        ("request_seconds = 0.5", b"content-length: 1000000\r\n\r\n"),
+        ("body_idle_seconds = 0.02", b"content-length: 1000000\r\n\r\n"),
+        ("", b"transfer-encoding: chunked\r\n\r\n"),
+    ],
+    ids=["too long", "too slow", "broken"],
+)
+def test_a_body_that_nobody_wants_ends_without_a_second_answer(
+    limits: str, framing: bytes, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=limits) as gateway:
+            client = await gateway.connect()
+            client.write(HEAD + framing)
+            assert (await client.reply()).status == 401
+            assert await trickled(client, (b"x" for _ in range(200))) == b""
+
+    asyncio.run(main())
