@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -129,8 +130,10 @@ class Whole:
         self.orders = orders
         self._clients: list[Connection] = []
 
-    async def connect(self) -> Connection:
-        connection = Connection(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Connection:
+        name = None if tls is None else "localhost"
+        streams = await asyncio.open_connection("127.0.0.1", self.port, ssl=tls, server_hostname=name)
+        connection = Connection(*streams)
         self._clients.append(connection)
         return connection
 

@@ -1,12 +1,17 @@
-"""What one connection may do to the others and to itself: every state of it ends, every request has one answer."""
+"""Every state of a connection ends, and every request on it has one answer."""
 
 import asyncio
-from collections.abc import Iterator
+import gc
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from whole_scene import Connection, chat, whole
+from certificates import Certificate
+from whole_scene import Connection, Whole, chat, whole
 
 SIM = '[[channels]]\nname = "sim"\nprovider = "sim"\n'
 QUICK = "keep_alive_seconds = 0.3\nbody_idle_seconds = 5\nheader_seconds = 5"
@@ -97,5 +102,51 @@ def test_a_body_that_nobody_wants_ends_without_a_second_answer(
             client.write(HEAD + framing)
             assert (await client.reply()).status == 401
             assert await trickled(client, (b"x" for _ in range(200))) == b""
+
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def sound(folder: Path, *, tls: bool) -> AsyncIterator[tuple[Whole, ssl.SSLContext | None]]:
+    """A gateway none of whose tasks fails. Over TLS what is written behind the end would arrive."""
+    certificate = Certificate(folder)
+    file, trusted = certificate.file, certificate.client() if tls else None
+    more = f'[server.tls]\ncertificate = "{file}"\nkey = "{file}"\n' if tls else ""
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+    async with whole(folder, SIM, server=more) as gateway:
+        yield gateway, trusted
+    gc.collect()
+    assert problems == []
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_a_request_that_breaks_off_while_it_is_read_has_one_answer(tls: bool, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with sound(tmp_path, tls=tls) as (gateway, trusted):
+            client = await gateway.connect(trusted)
+            client.write(gateway.request(b"5\r\nhello\r\n", content_length="", transfer_encoding="chunked"))
+            # Another request's whole way: by then the first one is waiting for its body.
+            other = await gateway.connect(trusted)
+            other.write(gateway.request(path="/v1/models"))
+            assert (await other.reply()).status == 200
+            client.write(b"no size\r\n")
+            assert (await client.reply()).status == 400
+            assert await client.closed() == b""
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/healthz"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_nothing_behind_a_refused_request_is_answered(tls: bool, path: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with sound(tmp_path, tls=tls) as (gateway, trusted):
+            client = await gateway.connect(trusted)
+            fields = b"".join(b"x-%d: 1\r\n" % number for number in range(120))
+            large = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n" + fields + b"\r\n"
+            client.write(large + gateway.request(path=path))
+            assert (await client.reply()).status == 431
+            assert await client.closed() == b""
 
     asyncio.run(main())

@@ -138,6 +138,8 @@ class Connection(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
+        if self._refused:
+            return
         self._in_head = False
         self._head_bytes = 0
         self._punctual()
@@ -205,10 +207,10 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
-        self._in_body = False
-        self._punctual()
         if self._refused:
             return
+        self._in_body = False
+        self._punctual()
         if self._reading is None:
             super().on_message_complete()
         else:
@@ -257,11 +259,11 @@ class Connection(HttpToolsProtocol):
             BadRequest("This is not a valid HTTP/1.1 request. Check the client, and what stands between.")
         )
 
-    def _abandon(self, error: DeeptokenError) -> None:
+    def _abandon(self, answering: Exchange, error: DeeptokenError) -> None:
         """The request that is being answered turned out to be broken: whoever answers it is stopped."""
         self.refusal = error
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
+        answering.disconnected = True
+        answering.message_event.set()
         self._stop()
 
     def _too_slow(self) -> None:
@@ -301,7 +303,7 @@ class Connection(HttpToolsProtocol):
                 # An answer is on its way; these bytes came behind it.
                 self.transport.close()
                 return
-            self._abandon(error)
+            self._abandon(answering, error)
         body = envelope.body(error)
         id = ids.uuid7().encode()
         headers = [
@@ -315,6 +317,7 @@ class Connection(HttpToolsProtocol):
             headers += CROSS_ORIGIN
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self._refused = True
+        self.pipeline.clear()
         self.transport.write(status_line(error.status) + lines + b"\r\n" + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()

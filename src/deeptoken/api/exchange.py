@@ -123,6 +123,7 @@ class Exchange:
         self.response_complete = False
         """So has all of it."""
         self.disconnected = False
+        """Its answer is not wanted any more: the client has left, or the connection gave another one."""
         self.keep_alive = keep_alive
         self.form = OPENAI
         """The dialect in which it is answered."""
@@ -308,13 +309,15 @@ class Exchange:
     def end(self) -> None:
         """All has been written: the connection goes on with the next request, or closes."""
         self.response_complete = True
+        if self.disconnected:
+            return
         if not self.keep_alive:
             self._carrier.transport.close()
         self._carrier.on_response_complete()
 
     def _send(self, data: bytes) -> None:
-        """Nothing is written to a client who has left."""
-        if not self._carrier.left:
+        """Nothing is written to a client who has left, nor behind the connection's own answer."""
+        if not self._carrier.left and not self.disconnected:
             self._carrier.transport.write(data)
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
@@ -330,8 +333,9 @@ class Exchange:
         self.respond(status, [*self.common_headers(), *headers], body)
 
     async def fail(self, error: DeeptokenError) -> None:
-        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there."""
-        if self.left():
+        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there, or
+        the connection has said it."""
+        if self.left() or self.disconnected:
             return
         if self.response_started:
             if self.outlet is not None and not self.response_complete:
