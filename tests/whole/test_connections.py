@@ -5,6 +5,7 @@ import gc
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -148,5 +149,39 @@ def test_nothing_behind_a_refused_request_is_answered(tls: bool, path: str, tmp_
             client.write(large + gateway.request(path=path))
             assert (await client.reply()).status == 431
             assert await client.closed() == b""
+
+    asyncio.run(main())
+
+
+TRAILERS = b"0\r\nx: a", b"a" * 1000 + b"\r\nx: a"
+EXTENSION = b"2\r\n{ \r\n2;x=", b"a" * 1000
+
+
+@pytest.mark.parametrize("authorised", [True, False])
+@pytest.mark.parametrize("pieces", [TRAILERS, EXTENSION], ids=["trailers", "an extension"])
+def test_what_stands_in_a_body_without_being_of_it_is_limited(
+    pieces: tuple[bytes, bytes], authorised: bool, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server="header_bytes_max = 4096") as gateway:
+            client = await gateway.connect()
+            key = f"Bearer {gateway.key}" if authorised else ""
+            client.write(gateway.request(method="POST", transfer_encoding="chunked", authorization=key))
+            came = await trickled(client, chain(pieces[:1], repeat(pieces[1], 100)))
+            assert came.startswith(b"HTTP/1.1 431" if authorised else b"HTTP/1.1 401")
+            assert came.count(b"HTTP/1.1 ") == 1
+
+    asyncio.run(main())
+
+
+def test_a_trailer_is_no_header(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server='metrics_token = "secret-of-metrics"') as gateway:
+            key = b"authorization: Bearer secret-of-metrics\r\n"
+            head = b"GET /metrics HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n"
+            for before, behind, status in ((key, b"", 200), (b"", key, 403)):
+                client = await gateway.connect()
+                client.write(head + before + b"\r\n0\r\n" + behind + b"\r\n")
+                assert (await client.reply()).status == status
 
     asyncio.run(main())

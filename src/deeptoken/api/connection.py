@@ -60,7 +60,9 @@ class Connection(HttpToolsProtocol):
         """Whose body comes now."""
         self._in_head = False
         self._in_body = False
-        self._head_bytes = 0
+        self._bare_bytes = 0
+        """How many bytes have come since a head began or a body went on: of a head, of trailers, and of what
+        chunks have beside their data. Those that came together with such a beginning do not count."""
         self._slow: asyncio.TimerHandle | None = None
         self._deaf: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
@@ -112,18 +114,14 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        began_in_head = self._in_head
+        self._bare_bytes += len(data)
         super().data_received(data)
         if self._refused:
             return
-        if self._in_body:
-            self._wait_for_more()
-        elif self._in_head:
-            # The head goes on past these bytes.
-            self._head_bytes = self._head_bytes + len(data) if began_in_head else len(data)
-            if self._head_bytes > self.settings.header_bytes_max:
+        if self._in_head or self._in_body:
+            if self._bare_bytes > self.settings.header_bytes_max:
                 self._refuse(_head_too_large(self.settings.header_bytes_max))
-            elif self._slow is None:
+            elif self._in_body or self._slow is None:
                 self._wait_for_more()
         elif self._is_idle() and not self._idle_until:
             self._wait_for_next()
@@ -132,16 +130,22 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._bare_bytes = 0
         self._idle_until = 0.0
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Behind a body there may be more of them (RFC 9110, section 6.5): they are let go.
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         if self._refused:
             return
         self._in_head = False
-        self._head_bytes = 0
+        self._bare_bytes = 0
         self._punctual()
         size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
         if len(self.headers) > FIELDS_MAX or size > self.settings.header_bytes_max:
@@ -201,6 +205,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._refused:
             return
+        self._bare_bytes = 0
         if self._reading is None:
             super().on_body(body)
         elif self._reading.feed(body) > UNREAD_BYTES_MAX:
