@@ -185,3 +185,16 @@ def test_a_trailer_is_no_header(tmp_path: Path) -> None:
                 assert (await client.reply()).status == status
 
     asyncio.run(main())
+
+
+def test_a_head_that_begins_behind_a_long_body_is_not_taken_for_a_large_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server="header_bytes_max = 4096") as gateway:
+            client = await gateway.connect()
+            first, second = gateway.request(chat("y" * 10_000)), gateway.request(chat("hi"))
+            client.write(first + second[:40])
+            assert (await client.reply()).status == 200
+            client.write(second[40:])
+            assert (await client.reply()).status == 200
+
+    asyncio.run(main())
