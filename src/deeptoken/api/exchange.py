@@ -37,8 +37,9 @@ EXPOSED = (
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 EXPOSING = (b"access-control-expose-headers", EXPOSED)
+CROSS_ORIGIN = (ANY_ORIGIN, EXPOSING)
+"""What a browser wants of every answer."""
 PREFLIGHT = [
-    ANY_ORIGIN,
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", b"*, authorization"),
     (b"access-control-max-age", b"86400"),
@@ -124,6 +125,7 @@ class Exchange:
         self.response_complete = False
         """So has all of it."""
         self.disconnected = False
+        """Its answer is not wanted any more: the client has left, or the connection gave another one."""
         self.keep_alive = keep_alive
         self.form = OPENAI
         """The dialect in which it is answered."""
@@ -283,7 +285,7 @@ class Exchange:
         if self.form.request_id is not None:
             headers.append((self.form.request_id, call.request_id.encode()))
         if b"origin" in self.headers:
-            headers += (ANY_ORIGIN, EXPOSING)
+            headers += CROSS_ORIGIN
         return headers
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
@@ -316,13 +318,15 @@ class Exchange:
     def end(self) -> None:
         """All has been written: the connection goes on with the next request, or closes."""
         self.response_complete = True
+        if self.disconnected:
+            return
         if not self.keep_alive:
             self._carrier.transport.close()
         self._carrier.on_response_complete()
 
     def _send(self, data: bytes) -> None:
-        """Nothing is written to a client who has left."""
-        if not self._carrier.left:
+        """Nothing is written to a client who has left, nor behind the connection's own answer."""
+        if not self._carrier.left and not self.disconnected:
             self._carrier.transport.write(data)
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
@@ -338,8 +342,9 @@ class Exchange:
         self.respond(status, [*self.common_headers(), *headers], body)
 
     async def fail(self, error: DeeptokenError) -> None:
-        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there."""
-        if self.left():
+        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there, or
+        the connection has said it."""
+        if self.left() or self.disconnected:
             return
         if self.response_started:
             if self.outlet is not None and not self.response_complete:

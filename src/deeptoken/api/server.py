@@ -65,7 +65,6 @@ def server(application: Callable[..., Any], hot: Hot, settings: Settings) -> Ser
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        timeout_keep_alive=int(settings.keep_alive_seconds),
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
