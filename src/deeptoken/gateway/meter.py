@@ -55,6 +55,17 @@ class Meter:
         if piece.finish:
             self._finished = True
 
+    @property
+    def heard(self) -> bool:
+        """Some of the answer came."""
+        return bool(self._text or self._before)
+
+    def forget(self, pieces: list[Piece]) -> None:
+        """These, the last ones, were not delivered."""
+        text = "".join(self._text)
+        left = text[: max(0, len(text) - sum(len(piece.text) for piece in pieces))]
+        self._text = [left] if left else []
+
     def count_prompt(self) -> None:
         if not self._counted:
             self.prompt = tokens.count(self._chat, self.model, self._context)

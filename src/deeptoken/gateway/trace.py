@@ -6,7 +6,7 @@ from deeptoken.catalog.model import Model, Price
 from deeptoken.gateway.failure import public_message
 from deeptoken.gateway.upstream import Answer
 from deeptoken.identity.caller import Caller
-from deeptoken.ledger.postings import Outcome
+from deeptoken.ledger.postings import Outcome, Settle, StoredReply
 from deeptoken.money import NanoUsd
 from deeptoken.wire.usage import Usage
 
@@ -64,6 +64,8 @@ class Trace(msgspec.Struct):
     waited: float = 0.0
     """Seconds spent waiting for providers."""
     ttft_ms: int | None = None
+    by: tuple[str, int] | None = None
+    """The model that answers and its price, where the hold was made for another."""
     outcome: Outcome | None = None
     bill: Bill | None = None
     status: int = 200
@@ -76,6 +78,28 @@ class Trace(msgspec.Struct):
     @property
     def attempts(self) -> int:
         return len(self.failures) + (self.answer is not None)
+
+    def settlement(
+        self, id: str, bill: Bill, outcome: Outcome, took_ms: int, reply: StoredReply | None
+    ) -> Settle:
+        """The call's end, for the ledger."""
+        return Settle(
+            id=id,
+            cost=bill.cost,
+            most=bill.charged,
+            outcome=outcome,
+            usage=bill.usage,
+            estimated=bill.estimated,
+            status=self.status,
+            code=self.code,
+            channel=self.channel,
+            attempts=self.attempts_json(took_ms),
+            upstream_id=self.answer.upstream_id if self.answer else None,
+            ttft_ms=self.ttft_ms,
+            duration_ms=took_ms,
+            reply=reply,
+            by=self.by,
+        )
 
     def attempts_json(self, now_ms: int) -> str | None:
         """Every attempt, for the usage row; None if there was but one, and it went well."""
