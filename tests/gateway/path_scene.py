@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -206,7 +205,7 @@ class Scene:
             Whatever the path raises.
         """
         self.call = inbound(**call)
-        peer = Listening(body, partial(outlet, answering=self.answering), left=left)
+        peer = Listening(body, lambda chat: outlet(chat, self.answering), left=left)
         await self.gateway.answer(self.call, peer)
         assert peer.heard is not None
         return peer.heard
