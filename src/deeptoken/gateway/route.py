@@ -298,7 +298,7 @@ class Route:
         self._count(admitted, outcome, now)
         self._released(admitted)
         trace.waited += now - began
-        trace.failures.append(self._failed(at, outcome, began, now, accepted=wanted.accepted))
+        trace.failures.append(self._failed(at, outcome, began, now, accepted=wanted.accepted is not None))
         trace.words.append(failure.words(outcome, at))
         return outcome
 

@@ -353,8 +353,11 @@ class Tab:
 
     async def _reckon(self, outcome: Outcome) -> Bill:
         """The bill, with the hold grown to it as far as the wallet reaches."""
-        accepted = self._wanted is not None and self._wanted.accepted
-        usage, estimated = self._meter.used(outcome, accepted=accepted)
+        accepted = None if self._wanted is None else self._wanted.accepted
+        if accepted is not None and self._call.trace.answer is None:
+            # Its prompt may be charged, at its price.
+            self._answered_by(accepted)
+        usage, estimated = self._meter.used(outcome, accepted=accepted is not None)
         cost = NanoUsd(0) if usage is None else charge(self._model.price, usage, self._ratio)
         if cost > self._held:
             answer = await self._ledger.post(

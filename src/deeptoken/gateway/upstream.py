@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.catalog.model import Candidate
+from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
@@ -53,8 +53,8 @@ class Wanted(msgspec.Struct):
     deadline: float
     patience_s: float | None = None
     """For the first content, where another channel is left; else the channel's own."""
-    accepted: bool = False
-    """A provider has begun to answer: its head, a good one, was there."""
+    accepted: Model | None = None
+    """Its provider has begun to answer: its head, a good one, was there."""
 
 
 class Cut(Exception):
@@ -249,7 +249,7 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
-        wanted.accepted = False
+        wanted.accepted = None
         provider = self._providers[at.channel.provider]
         if wanted.chat.native is not None:
             provider = speaking(provider, wanted.chat, at)
@@ -301,7 +301,7 @@ class Upstream:
             # An error status decides by itself, whatever becomes of its body.
             body = await _beginning(response, min(now + ERROR_BODY_S, wanted.deadline))
             return _told(provider, response, body)
-        wanted.accepted = True
+        wanted.accepted = answer.at.model
         asked = wanted.asked
         if asked.model != answer.at.model.id:
             asked = msgspec.structs.replace(asked, model=answer.at.model.id)
