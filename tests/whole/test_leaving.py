@@ -1,9 +1,11 @@
 """A client that goes away takes its upstream call with it, at once, and pays for what was generated."""
 
 import asyncio
+import json
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from provider_scene import (
@@ -110,6 +112,12 @@ async def hung_up(
     return row
 
 
+def tried(row: UsageRecord) -> list[dict[str, Any]]:
+    """Its attempts."""
+    told: list[dict[str, Any]] = json.loads(row.attempts or "[]")
+    return told
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 def test_before_the_provider_begins_to_answer_it_costs_nothing(
@@ -126,6 +134,9 @@ def test_before_the_first_content_the_prompt_is_charged(stream: bool, scene: Sce
 
     row = scene.run(lambda: hung_up(scene, raw, stream=stream))
 
+    (left,) = tried(row)
+    assert (left["channel"], left["cause"], left["accepted"]) == ("up", "left", True)
+    assert left["duration_ms"] <= row.duration_ms
     assert (row.estimated, row.completion_tokens) == (True, 0)
     assert row.charged == row.cost == row.prompt_tokens * 1_000 > 0
 
@@ -160,8 +171,7 @@ def test_while_another_channel_is_tried_it_is_cancelled_there(scene: Scene) -> N
     row = scene.run(lambda: hung_up(scene, b"", model="m/pair"))
 
     assert (row.channel, row.charged) == ("second", 0)
-    assert row.attempts is not None
-    assert '"dead"' in row.attempts
+    assert [(one["channel"], one["cause"]) for one in tried(row)] == [("dead", "outage"), ("second", "left")]
 
 
 def test_a_client_that_stopped_reading_and_then_leaves_frees_everything(scene: Scene) -> None:

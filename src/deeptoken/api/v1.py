@@ -222,6 +222,8 @@ class V1:
             if trace.answer is not None and trace.channel is not None:
                 causes.append((trace.channel, "ok" if trace.answer.failure is None else "cut"))
             self._metrics.attempts(causes)
+            if trace.lost:
+                self._metrics.lost("failover", trace.lost)
             for failed, words in zip(trace.failures, trace.words, strict=True):
                 if failed.cause in OPERATORS:
                     facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}

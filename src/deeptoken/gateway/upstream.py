@@ -55,6 +55,8 @@ class Wanted(msgspec.Struct):
     """For the first content, where another channel is left; else the channel's own."""
     accepted: Model | None = None
     """Its provider has begun to answer: its head, a good one, was there."""
+    heard: list[Piece] = []
+    """What it said of an answer that failed before its first content."""
 
 
 class Cut(Exception):
@@ -95,6 +97,11 @@ class Answer:
     def upstream_id(self) -> str | None:
         source = self.stream or self.reply
         return source.upstream_id if source else None
+
+    @property
+    def heard(self) -> list[Piece]:
+        """What came and was not given on yet."""
+        return self._ready
 
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
@@ -249,7 +256,7 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
-        wanted.accepted = None
+        wanted.accepted, wanted.heard = None, []
         provider = self._providers[at.channel.provider]
         if wanted.chat.native is not None:
             provider = speaking(provider, wanted.chat, at)
@@ -278,6 +285,7 @@ class Upstream:
             response.close()
             raise
         if failure is not None:
+            wanted.heard = answer.heard
             response.close()
             return failure
         answer.waited = answer.ttft_s = clock.monotonic() - began
