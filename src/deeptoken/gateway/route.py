@@ -28,7 +28,6 @@ from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.plan import ATTEMPTS_MAX
 from deeptoken.gateway.queue import Place, Queue
 from deeptoken.gateway.retries import RetryBudget
-from deeptoken.gateway.trace import Attempt
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.providers.base import Failure
 
@@ -281,8 +280,10 @@ class Route:
         self._probed = admitted.hoped_for
         try:
             outcome = await means.upstream.attempt(at, wanted)
-        except BaseException:
+        except BaseException as error:
             self._released(admitted)
+            if isinstance(error, asyncio.CancelledError):
+                trace.tried(at, wanted, None, began=began - self._call.began, took=means.now() - began)
             raise
         now = means.now()
         if isinstance(outcome, Answer):
@@ -297,9 +298,7 @@ class Route:
             return outcome
         self._count(admitted, outcome, now)
         self._released(admitted)
-        trace.waited += now - began
-        trace.failures.append(self._failed(at, outcome, began, now, accepted=wanted.accepted))
-        trace.words.append(failure.words(outcome, at))
+        trace.tried(at, wanted, outcome, began=began - self._call.began, took=now - began)
         return outcome
 
     def _patience(self, at: Candidate, *, stream: bool) -> float | None:
@@ -307,20 +306,6 @@ class Route:
         speed = self._means.health.speed(at.channel.name, at.model.id)
         p95 = None if speed is None else speed.ttft_p95_s if stream else speed.whole_p95_s
         return None if p95 is None else max(PATIENCE_S, PATIENCE_FACTOR * p95)
-
-    def _failed(
-        self, at: Candidate, outcome: Failure, began: float, now: float, *, accepted: bool
-    ) -> Attempt:
-        return Attempt(
-            channel=at.channel.name,
-            model=at.model.id,
-            began_ms=round((began - self._call.began) * 1_000),
-            duration_ms=round((now - began) * 1_000),
-            cause=outcome.cause,
-            status=outcome.status,
-            accepted=accepted,
-            message=failure.public_message(outcome, at),
-        )
 
     def _final(self, outcome: Failure, at: Candidate) -> DeeptokenError:
         error = failure.final(outcome, at)

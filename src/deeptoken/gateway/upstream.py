@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.catalog.model import Candidate
+from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
@@ -54,8 +54,10 @@ class Wanted(msgspec.Struct):
     deadline: float
     patience_s: float | None = None
     """For the first content, where another channel is left; else the channel's own."""
-    accepted: bool = False
-    """A provider has begun to answer: its head, a good one, was there."""
+    accepted: Model | None = None
+    """Its provider has begun to answer: its head, a good one, was there."""
+    heard: list[Piece] = []
+    """What it said of an answer that failed before its first content."""
 
 
 class Cut(Exception):
@@ -96,6 +98,11 @@ class Answer:
     def upstream_id(self) -> str | None:
         source = self.stream or self.reply
         return source.upstream_id if source else None
+
+    @property
+    def heard(self) -> list[Piece]:
+        """What came and was not given on yet."""
+        return self._ready
 
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
@@ -250,7 +257,7 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
-        wanted.accepted = False
+        wanted.accepted, wanted.heard = None, []
         provider = self._providers[at.channel.provider]
         if wanted.chat.native is not None:
             provider = speaking(provider, wanted.chat, at)
@@ -279,6 +286,7 @@ class Upstream:
             response.close()
             raise
         if failure is not None:
+            wanted.heard = answer.heard
             response.close()
             return failure
         answer.waited = answer.ttft_s = clock.monotonic() - began
@@ -302,7 +310,7 @@ class Upstream:
             # An error status decides by itself, whatever becomes of its body.
             body = await _beginning(response, min(now + ERROR_BODY_S, wanted.deadline))
             return _told(provider, response, body)
-        wanted.accepted = True
+        wanted.accepted = answer.at.model
         asked = wanted.asked
         if asked.model != answer.at.model.id:
             asked = msgspec.structs.replace(asked, model=answer.at.model.id)

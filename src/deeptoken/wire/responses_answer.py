@@ -97,7 +97,8 @@ def passed(native: Mapping[str, msgspec.Raw], more: Mapping[str, Any] = NOTHING)
     """A Response that a provider told, with what else stands in `usage`; its values are raw JSON."""
     fields: dict[str, Any] = dict(native)
     if more:
-        fields["usage"] = {**(msgspec.json.decode(fields.get("usage", b"null")) or {}), **more}
+        usage = msgspec.json.decode(native.get("usage", b"null"))
+        fields["usage"] = {**(usage if isinstance(usage, dict) else {}), **more}
     return fields
 
 
