@@ -112,6 +112,21 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_written(path: Path) -> bool:
+    """Whether a process writes the database at `path` now, this one or another."""
+    try:
+        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def backup(source: Path, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
     """Copy the database at `source` to the new file `target`, consistently, while it may be written.
 

@@ -17,7 +17,7 @@ from deeptoken.store.commit import FIRST_HASH, PriceRow, link_rows
 from deeptoken.store.queries import checks
 from deeptoken.store.queries.people import all_prices
 from deeptoken.store.queries.rows import ENTRY_COLUMNS, USAGE_COLUMNS, entry_row, usage_row
-from deeptoken.store.sqlite import Row, open_reader_connection, snapshot
+from deeptoken.store.sqlite import Row, is_written, open_reader_connection, snapshot
 from deeptoken.wire.usage import Usage
 
 PROBLEMS_SHOWN = 100
@@ -63,7 +63,8 @@ def verify(
                 if check is checks.OLDEST_FIRST and order != "oldest_first":
                     continue
                 progress(check.name, 0, 1)
-                yield _finding(check.name, check.sentence, _broken(connection, check))
+                finding = _finding(check.name, check.sentence, _broken(connection, check))
+                yield _waiting(connection, path, finding) if check is checks.LIVING else finding
                 progress(check.name, 1, 1)
             yield _finding(
                 "I11",
@@ -72,7 +73,7 @@ def verify(
             )
             yield _finding(
                 "bills",
-                "Every bill can be computed again from its tokens, its price and its ratio.",
+                _bills_sentence(connection),
                 _wrong_bills(connection, cost, progress),
             )
     finally:
@@ -92,6 +93,21 @@ def _finding(name: str, sentence: str, problems: Iterable[Problem]) -> Finding:
 def _broken(connection: apsw.Connection, check: checks.Check) -> Iterator[Problem]:
     for subject, detail in connection.execute(check.sql):
         yield Problem(subject=str(subject), detail=str(detail))
+
+
+def _waiting(connection: apsw.Connection, path: Path, living: Finding) -> Finding:
+    """I12, where nobody writes: a killed process is still called live, and the next start settles its holds."""
+    count = int(connection.execute(checks.WAITING).get)
+    if living.count or not count or is_written(path):
+        return living
+    holds = "1 hold waits" if count == 1 else f"{count} holds wait"
+    return msgspec.structs.replace(living, sentence=f"{holds} for the next start, which settles what is open.")
+
+
+def _bills_sentence(connection: apsw.Connection) -> str:
+    orphans = int(connection.execute(checks.CHECKPOINT_BILLS).get)
+    but = f" but those of orphans, charged at a checkpoint ({orphans})," if orphans else ""
+    return f"Every bill{but} can be computed again from its tokens, its price and its ratio."
 
 
 class Rows:

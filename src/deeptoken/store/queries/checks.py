@@ -146,10 +146,12 @@ LIVING = Check(
 
 CHECKS = (BALANCES, HELD, ACCOUNTS, ONE_END, PAID, LOTS, REFUNDS, EXPIRED, OLDEST_FIRST, LIVING)
 
+WAITING = "select count(*) from hold join replica using (epoch) where state = 'live'"
 COUNT_BATCHES = "select count(*) from batch"
 BATCHES = "select epoch, batch_no, n, prev_hash, hash from batch order by epoch, batch_no"
 CHAINED_PRICES = """
 select id, model, rates, tiers, from_us, source, epoch, batch_no, n from price order by id
 """
 COUNT_USAGE = "select count(*) from usage"
+CHECKPOINT_BILLS = "select count(*) from usage where outcome = 'orphan' and cost > 0"
 BILLS = "select request_id, price_id, ratio_ppm, classes, cost, outcome from usage order by rowid"
