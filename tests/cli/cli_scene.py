@@ -106,8 +106,18 @@ def install(folder: Path) -> Installation:
     return made
 
 
-def call(made: Installation, key: str = "ci", model: str = "sim/text", label: str | None = None) -> str:
-    """A call that this key made and paid, as the gateway would have booked it; its id."""
+def call(
+    made: Installation,
+    key: str = "ci",
+    model: str = "sim/text",
+    label: str | None = None,
+    *,
+    settled: bool = True,
+) -> str:
+    """A call that this key made and paid, as the gateway would have booked it; its id.
+
+    One that is not settled becomes an orphan.
+    """
     id = ids.uuid7()
     caller = next(row for row in made.all_keys() if row.name == key)
     with made.reader() as reader:
@@ -126,13 +136,14 @@ def call(made: Installation, key: str = "ci", model: str = "sim/text", label: st
         ratio_ppm=1_000_000,
         stream=False,
     )
-    asyncio.run(_book(made, booked, cost))
+    asyncio.run(_book(made, booked, cost, settled))
     return id
 
 
-async def _book(made: Installation, booked: Call, cost: NanoUsd) -> None:
+async def _book(made: Installation, booked: Call, cost: NanoUsd, settled: bool) -> None:
     async with open_writer(made.database) as ledger:
         await ledger.post(Hold(call=booked, minimum=cost, wanted=cost))
-        await ledger.post(
-            Settle(id=booked.id, cost=cost, outcome="complete", usage=USED, channel="sim", duration_ms=7)
-        )
+        if settled:
+            await ledger.post(
+                Settle(id=booked.id, cost=cost, outcome="complete", usage=USED, channel="sim", duration_ms=7)
+            )

@@ -86,6 +86,16 @@ def test_show_tells_one_row_with_its_attempts(place: Installation) -> None:
     assert "There is no usage row" in place.refusal("usage", "show", "z")
 
 
+def test_show_says_of_an_orphan_that_nobody_knows_whom_it_asked(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    call(place, label="o", settled=False)
+
+    told = place.run("usage", "show", "o")
+
+    assert place.row("usage", "show", "o")["outcome"] == "orphan"
+    assert "Whom it asked is not known: the gateway's process ended." in told.stderr
+
+
 def test_a_key_name_that_two_owners_have_asks_for_the_owner(place: Installation) -> None:
     for owner in ("ops", "poor"):
         place.done("keys", "create", "twin", "--owner", owner)

@@ -97,7 +97,9 @@ def show_usage(id: str, file: Path | None, as_json: bool) -> None:
             for attempt in row["attempts"]
         ],
         right=("ms",),
-        empty="No provider was asked.",
+        empty="Whom it asked is not known: the gateway's process ended."
+        if record.outcome == "orphan"
+        else "No provider was asked.",
     )
 
 
