@@ -16,7 +16,6 @@ from cli_scene import CONFIGURATION, Installation, call, install
 
 from deeptoken import clock, ids
 from deeptoken.catalog.model import Channel
-from deeptoken.cli import demo
 from deeptoken.cli.providers_reached import models_request
 from deeptoken.store.secrets import key_file
 from deeptoken.store.sqlite import locked
@@ -382,12 +381,3 @@ def test_serve_says_that_it_found_no_configuration_and_serves(tmp_path: Path) ->
     assert line.startswith("DeepToken serves http://")
     assert "no deeptoken.toml here and no --config" in told
     assert process.returncode == 0
-
-
-def test_the_demo_says_how_to_look_after_it(tmp_path: Path) -> None:
-    file, secret = demo.prepare(tmp_path / ".demo")
-    sim = Channel(name="sim", provider="sim", label="sim", base_url="", models={})
-
-    told = demo.greeting("http://127.0.0.1:8080", secret, (sim,), file)
-
-    assert f"deeptoken keys list --config {file}" in told

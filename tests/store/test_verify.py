@@ -197,7 +197,7 @@ def test_holds_of_a_killed_process_wait_for_the_next_start_and_those_of_a_runnin
     running, killed = asyncio.run(story())
 
     assert running == "No hold is open whose process has ended."
-    assert killed == "3 holds wait for the next start, which settles what is open."
+    assert killed == "3 holds wait for the next start to settle."
 
 
 def test_a_ledger_says_how_many_bills_of_orphans_cannot_be_computed_again(tmp_path: Path) -> None:

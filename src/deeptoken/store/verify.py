@@ -96,12 +96,12 @@ def _broken(connection: apsw.Connection, check: checks.Check) -> Iterator[Proble
 
 
 def _waiting(connection: apsw.Connection, path: Path, living: Finding) -> Finding:
-    """I12, where nobody writes: a killed process is still called live, and the next start settles its holds."""
+    """I12, where nobody writes: a killed process is still called live; the next start settles its holds."""
     count = int(connection.execute(checks.WAITING).get)
     if living.count or not count or is_written(path):
         return living
     holds = "1 hold waits" if count == 1 else f"{count} holds wait"
-    return msgspec.structs.replace(living, sentence=f"{holds} for the next start, which settles what is open.")
+    return msgspec.structs.replace(living, sentence=f"{holds} for the next start to settle.")
 
 
 def _bills_sentence(connection: apsw.Connection) -> str:
