@@ -16,6 +16,8 @@ from cli_scene import CONFIGURATION, Installation, call, install
 
 from deeptoken import clock, ids
 from deeptoken.catalog.model import Channel
+from deeptoken.cli import checks
+from deeptoken.cli.options import load
 from deeptoken.cli.providers_reached import models_request
 from deeptoken.store.secrets import key_file
 from deeptoken.store.sqlite import locked
@@ -77,7 +79,8 @@ def test_init_says_what_it_cannot_do(tmp_path: Path) -> None:
     place = bare(tmp_path, '[[users]]\nname = "ann"\n')
     nowhere = bare(tmp_path, '[database]\nurl = "sqlite:///no/where.db"\n')
 
-    assert "There is no folder" in nowhere.refusal("init")
+    for words in (["init"], ["serve", "--check"], ["serve"]):
+        assert f"database.url: there is no folder {tmp_path / 'no'}" in nowhere.refusal(*words)
     bare(tmp_path, '[[users]]\nname = "ann"\n')
     assert "no spaces and no colon" in place.refusal("init", "--operator", "a b")
     place.done("init")
@@ -363,6 +366,28 @@ def test_doctor_warns_of_what_a_channel_cannot_serve(tmp_path: Path) -> None:
     }
     assert told["models of odd"]["detail"].startswith("mine/x: no price")
     assert "serves nothing" in told["models of bare"]["detail"]
+
+
+def test_doctor_warns_of_a_provider_that_is_called_without_the_key_that_it_needs(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    place.file.write_text(
+        place.file.read_text()
+        + '[[channels]]\nname = "bare"\nprovider = "bedrock"\nregion = "us-east-1"\nmodels = ["mine/x"]\n'
+        + '[[channels]]\nname = "own"\nprovider = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n'
+        + '[[channels]]\nname = "off"\nprovider = "openai"\nenabled = false\n'
+    )
+
+    told = {check.name: check for check in checks.keyless(load(place.file))}
+
+    assert list(told) == ["key of bare"]
+    assert told["key of bare"].status == "warning"
+    assert "it has no api_key" in told["key of bare"].detail
+
+
+def test_a_host_that_is_not_this_machine_s_is_named(place: Installation) -> None:
+    for host in ("no.such.host.invalid", "192.0.2.1"):
+        told = place.refusal("serve", "--host", host)
+        assert told == f"cannot listen on {host}: it is no address of this machine"
 
 
 def test_serve_says_that_it_found_no_configuration_and_serves(tmp_path: Path) -> None:
