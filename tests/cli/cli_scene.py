@@ -1,7 +1,9 @@
 """What the tests of the command line share: an installation in a folder, and commands run on it here."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3  # noqa: TID251
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,12 @@ def install(folder: Path) -> Installation:
     made.file.write_text(CONFIGURATION.format(digest=ids.digest(ids.new_secret()).hex()))
     made.done("init")
     return made
+
+
+def change(path: Path, sql: str) -> None:
+    """What no program of ours does: write to the database past the ledger."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
 
 
 def call(
