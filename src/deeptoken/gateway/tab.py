@@ -53,7 +53,7 @@ GRANT_S = 10
 """An extension lasts that long at the rate so far."""
 MARGIN_MIN = 32
 CHECKPOINT_S = 10.0
-DRY_REASONS = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd"}
+DRY_REASONS = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd", "tpm": "rate_limit_exceeded"}
 """Why an answer ended early, by what binds; everything else that binds is a ceiling."""
 
 

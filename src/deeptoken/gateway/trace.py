@@ -28,7 +28,8 @@ class Bill(msgspec.Struct, frozen=True):
     price: Price
     ratio_ppm: int
     dry: str | None = None
-    """Why the answer ended early: ``wallet_empty``, ``budget_exceeded``, ``max_cost_usd``."""
+    """Why the answer ended early: ``wallet_empty``, ``budget_exceeded``, ``rate_limit_exceeded``,
+    ``max_cost_usd``."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -66,7 +66,8 @@ class End(msgspec.Struct, frozen=True):
 
     usage: Usage | None = None
     dry: str | None = None
-    """Why the money ended it: ``wallet_empty``, ``budget_exceeded``, ``max_cost_usd``."""
+    """Why the money ended it: ``wallet_empty``, ``budget_exceeded``, ``rate_limit_exceeded``,
+    ``max_cost_usd``."""
     completed_at: int | None = None
     """Seconds since 1970."""
     more: Mapping[str, Any] = NOTHING
