@@ -54,7 +54,7 @@ def test_empty_lines_do_not_keep_a_connection(tmp_path: Path) -> None:
             client = await gateway.connect()
             client.write(gateway.request(path="/v1/models"))
             assert (await client.reply()).status == 200
-            assert await trickled(client, (b"\r\n" for _ in range(100))) == b""
+            assert await trickled(client, repeat(b"\r\n", 100)) == b""
 
     asyncio.run(main())
 
@@ -102,7 +102,7 @@ def test_a_body_that_nobody_wants_ends_without_a_second_answer(
             client = await gateway.connect()
             client.write(HEAD + framing)
             assert (await client.reply()).status == 401
-            assert await trickled(client, (b"x" for _ in range(200))) == b""
+            assert await trickled(client, repeat(b"x", 200)) == b""
 
     asyncio.run(main())
 
@@ -196,5 +196,39 @@ def test_a_head_that_begins_behind_a_long_body_is_not_taken_for_a_large_one(tmp_
             assert (await client.reply()).status == 200
             client.write(second[40:])
             assert (await client.reply()).status == 200
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "wish"),
+    [("request_seconds = 0.4", ""), ("request_seconds = 0.4", "60"), ("", "0.4")],
+    ids=["of the server", "of the server, against the wish", "of the caller"],
+)
+def test_a_body_that_comes_all_the_time_has_an_end_and_leaves_its_room(
+    limits: str, wish: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=f"in_flight_max = 1\n{limits}") as gateway:
+            client = await gateway.connect()
+            begun = gateway.request(b"{", content_length="9999", x_deeptoken_timeout=wish)
+            client.write(begun)
+            came = await trickled(client, repeat(b" ", 200))
+            assert came.startswith(b"HTTP/1.1 408 ")
+            assert came.count(b"HTTP/1.1 ") == 1
+            assert b'"code":"request_timeout"' in came
+            assert (await gateway.ask(chat("fine"))).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_deadline_that_is_none_is_refused_before_the_body_has_come(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            client.write(gateway.request(chat("hi"), x_deeptoken_timeout="soon")[:-5])
+            reply = await client.reply()
+            assert (reply.status, reply.error["code"]) == (400, "invalid_request_error")
+            assert "X-DeepToken-Timeout" in reply.error["message"]
 
     asyncio.run(main())

@@ -18,7 +18,7 @@ from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
 from deeptoken.api.delivery import Events, Flow, Whole
 from deeptoken.api.errors import Headers
-from deeptoken.errors import DeeptokenError, RequestTooLarge, UnsupportedMedia
+from deeptoken.errors import DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
 from deeptoken.wire.chat import Chat
@@ -30,6 +30,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CLOSING = b"connection: close\r\n\r\n"
 BODILESS = (204, 304)
+UNREAD = (RequestTimeout, RequestTooLarge, UnsupportedMedia)
+"""What is said of a body that is not read to its end."""
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
@@ -230,6 +232,7 @@ class Exchange:
 
         Raises:
             UnsupportedMedia, RequestTooLarge: told by its headers, before a byte of it is read.
+            RequestTimeout: it is not there when the call has to be over.
         """
         headers = self.headers
         kind = headers.get(b"content-type")
@@ -242,7 +245,12 @@ class Exchange:
         if told is not None and int(told) > most:
             raise self._too_large()
         if not self._complete:
-            await self._whole_body(most)
+            left_s = self.call.deadline(self._settings.request_seconds) - clock.monotonic()
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._whole_body(most)
+            except TimeoutError:
+                raise RequestTimeout("The body did not arrive in time. Send it faster.") from None
         if self._size > most:
             raise self._too_large()
         body, self._body = self._body, []
@@ -342,7 +350,7 @@ class Exchange:
                 self.outlet.fail(error)
             return
         body, headers = self.form.error_body(error, self.call.request_id), envelope.headers(error)
-        if not isinstance(error, RequestTooLarge | UnsupportedMedia):
+        if not isinstance(error, UNREAD):
             self.answer(error.status, body, headers)
             return
         # The rest of the body is not wanted and the connection ends. A client that still sends must be able
