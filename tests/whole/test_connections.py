@@ -232,3 +232,33 @@ def test_a_deadline_that_is_none_is_refused_before_the_body_has_come(tmp_path: P
             assert "X-DeepToken-Timeout" in reply.error["message"]
 
     asyncio.run(main())
+
+
+def test_a_pipelined_body_that_we_do_not_read_is_not_late(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server="body_idle_seconds = 0.1") as gateway:
+            client = await gateway.connect()
+            first = gateway.request(chat("word " * 12, "sim/slow", stream=True))
+            second = gateway.request(chat("z" * 300))
+            client.write(first + second[:-100])
+            status, _ = await client.head()
+            client.write(second[-100:])
+            while await client.chunk():
+                pass
+            assert status == 200
+            assert (await client.reply()).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_pipelined_body_that_does_not_go_on_when_it_is_read_is_late(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server="body_idle_seconds = 0.1") as gateway:
+            client = await gateway.connect()
+            first = gateway.request(chat("word " * 12, "sim/slow", stream=True))
+            client.write(first + gateway.request(chat("z" * 300))[:-100])
+            assert (await client.reply()).status == 200
+            assert (await client.reply()).status == 408
+            assert await client.closed() == b""
+
+    asyncio.run(main())

@@ -230,6 +230,9 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
+            if self._slow is not None:
+                # It was not read while others were answered.
+                self._wait_for_more()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
@@ -273,7 +276,10 @@ class Connection(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._slow = None
-        if self._in_head or self._in_body:
+        if self.flow.read_paused:
+            # It is us who do not read.
+            self._wait_for_more()
+        elif self._in_head or self._in_body:
             self._refuse(RequestTimeout("The request did not arrive in time. Send it again."))
         else:
             self.transport.close()
