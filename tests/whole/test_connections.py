@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from certificates import Certificate
-from whole_scene import Connection, Whole, chat, whole
+from whole_scene import Connection, Reply, Whole, chat, whole
 
 SIM = '[[channels]]\nname = "sim"\nprovider = "sim"\n'
 QUICK = "keep_alive_seconds = 0.3\nbody_idle_seconds = 5\nheader_seconds = 5"
@@ -260,5 +260,41 @@ def test_a_pipelined_body_that_does_not_go_on_when_it_is_read_is_late(tmp_path: 
             assert (await client.reply()).status == 200
             assert (await client.reply()).status == 408
             assert await client.closed() == b""
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_client_of_http_1_0_gets_an_answer_without_chunks_that_ends_with_the_connection(
+    stream: bool, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            raw = gateway.request(chat("one two", stream=stream), connection="keep-alive")
+            client.write(raw.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n"))
+            status, headers = await client.head()
+            body = await client.closed()
+            reply = Reply(status, headers, body)
+            assert (status, headers["connection"]) == (200, "close")
+            assert "transfer-encoding" not in headers
+            said = reply.text if stream else reply.json["choices"][0]["message"]["content"]
+            assert said == "one two"
+            assert not stream or body.endswith(b"\n\ndata: [DONE]\n\n")
+
+    asyncio.run(main())
+
+
+def test_a_client_of_http_1_0_is_not_told_to_continue(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            raw = gateway.request(chat("hi"), expect="100-continue")
+            head, _, body = raw.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n").partition(b"\r\n\r\n")
+            client.write(head + b"\r\n\r\n" + body[:-1])
+            # Another request's whole way: by then the first one is waiting for its body.
+            await gateway.ask(path="/v1/models")
+            client.write(body[-1:])
+            assert (await client.closed()).startswith(b"HTTP/1.1 200 OK\r\n")
 
     asyncio.run(main())

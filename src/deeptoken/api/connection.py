@@ -174,13 +174,15 @@ class Connection(HttpToolsProtocol):
     def _hot(self) -> None:
         """A request on a hot route: answered now, or when those before it on this connection are."""
         parser = self.parser
+        old = parser.get_http_version() < "1.1"
         exchange = Exchange(
             self,
             method=parser.get_method().decode("ascii"),
             url=self.url,
             headers=dict(self.headers),
-            keep_alive=parser.get_http_version() != "1.0" and parser.should_keep_alive(),
-            expected=self.expect_100_continue,
+            keep_alive=not old and parser.should_keep_alive(),
+            chunked=not old,
+            expected=self.expect_100_continue and not old,
             settings=self.settings,
         )
         self._reading = exchange

@@ -87,6 +87,7 @@ class Exchange:
     __slots__ = (
         "_body",
         "_carrier",
+        "_chunked",
         "_complete",
         "_expected",
         "_settings",
@@ -115,6 +116,7 @@ class Exchange:
         url: bytes,
         headers: dict[bytes, bytes],
         keep_alive: bool,
+        chunked: bool,
         expected: bool,
         settings: Server,
     ) -> None:
@@ -138,6 +140,8 @@ class Exchange:
         self.path = unquote(path) if "%" in path else path
         self.query = query.partition(b"#")[0].decode("latin-1")
         self._carrier = carrier
+        self._chunked = chunked
+        """An answer of unknown length comes in chunks; to HTTP/1.0 it ends with the connection."""
         self._settings = settings
         self._expected = expected
         self._body: list[bytes] = []
@@ -301,18 +305,21 @@ class Exchange:
 
     def begin(self, status: int, headers: Headers, data: bytes) -> None:
         """The head of an answer of unknown length, with its first bytes."""
-        head = self._head(status, headers, b"transfer-encoding: chunked\r\n")
-        self._send(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+        head = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._chunked else b"")
+        self._send(head + self._chunk(data))
 
     def write(self, data: bytes) -> None:
         """More of it."""
-        self._send(b"%x\r\n%b\r\n" % (len(data), data))
+        self._send(self._chunk(data))
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""
-        chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        self._send(chunk + LAST_CHUNK)
+        last = LAST_CHUNK if self._chunked else b""
+        self._send(self._chunk(data) + last if data else last)
         self.end()
+
+    def _chunk(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
     def end(self) -> None:
         """All has been written: the connection goes on with the next request, or closes."""
