@@ -369,7 +369,6 @@ def test_a_chat_that_came_as_one_has_the_usual_adapter() -> None:
     usual: Provider = PROVIDERS["openai"]
     plain = chat()
     plain.native = None
-
     assert speaking(usual, plain, candidate()) is usual
 
 

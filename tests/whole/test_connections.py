@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from certificates import Certificate
-from whole_scene import Connection, Whole, chat, whole
+from whole_scene import Connection, Reply, Whole, chat, whole
 
 SIM = '[[channels]]\nname = "sim"\nprovider = "sim"\n'
 QUICK = "keep_alive_seconds = 0.3\nbody_idle_seconds = 5\nheader_seconds = 5"
@@ -54,7 +54,7 @@ def test_empty_lines_do_not_keep_a_connection(tmp_path: Path) -> None:
             client = await gateway.connect()
             client.write(gateway.request(path="/v1/models"))
             assert (await client.reply()).status == 200
-            assert await trickled(client, (b"\r\n" for _ in range(100))) == b""
+            assert await trickled(client, repeat(b"\r\n", 100)) == b""
 
     asyncio.run(main())
 
@@ -102,7 +102,7 @@ def test_a_body_that_nobody_wants_ends_without_a_second_answer(
             client = await gateway.connect()
             client.write(HEAD + framing)
             assert (await client.reply()).status == 401
-            assert await trickled(client, (b"x" for _ in range(200))) == b""
+            assert await trickled(client, repeat(b"x", 200)) == b""
 
     asyncio.run(main())
 
@@ -196,5 +196,105 @@ def test_a_head_that_begins_behind_a_long_body_is_not_taken_for_a_large_one(tmp_
             assert (await client.reply()).status == 200
             client.write(second[40:])
             assert (await client.reply()).status == 200
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "wish"),
+    [("request_seconds = 0.4", ""), ("request_seconds = 0.4", "60"), ("", "0.4")],
+    ids=["of the server", "of the server, against the wish", "of the caller"],
+)
+def test_a_body_that_comes_all_the_time_has_an_end_and_leaves_its_room(
+    limits: str, wish: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server=f"in_flight_max = 1\n{limits}") as gateway:
+            client = await gateway.connect()
+            begun = gateway.request(b"{", content_length="9999", x_deeptoken_timeout=wish)
+            client.write(begun)
+            came = await trickled(client, repeat(b" ", 200))
+            assert came.startswith(b"HTTP/1.1 408 ")
+            assert came.count(b"HTTP/1.1 ") == 1
+            assert b'"code":"request_timeout"' in came
+            assert (await gateway.ask(chat("fine"))).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_deadline_that_is_none_is_refused_before_the_body_has_come(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            client.write(gateway.request(chat("hi"), x_deeptoken_timeout="soon")[:-5])
+            reply = await client.reply()
+            assert (reply.status, reply.error["code"]) == (400, "invalid_request_error")
+            assert "X-DeepToken-Timeout" in reply.error["message"]
+
+    asyncio.run(main())
+
+
+def test_a_pipelined_body_that_we_do_not_read_is_not_late(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server="body_idle_seconds = 0.1") as gateway:
+            client = await gateway.connect()
+            first = gateway.request(chat("word " * 12, "sim/slow", stream=True))
+            second = gateway.request(chat("z" * 300))
+            client.write(first + second[:-100])
+            status, _ = await client.head()
+            client.write(second[-100:])
+            while await client.chunk():
+                pass
+            assert status == 200
+            assert (await client.reply()).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_pipelined_body_that_does_not_go_on_when_it_is_read_is_late(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM, server="body_idle_seconds = 0.1") as gateway:
+            client = await gateway.connect()
+            first = gateway.request(chat("word " * 12, "sim/slow", stream=True))
+            client.write(first + gateway.request(chat("z" * 300))[:-100])
+            assert (await client.reply()).status == 200
+            assert (await client.reply()).status == 408
+            assert await client.closed() == b""
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_client_of_http_1_0_gets_an_answer_without_chunks_that_ends_with_the_connection(
+    stream: bool, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            raw = gateway.request(chat("one two", stream=stream), connection="keep-alive")
+            client.write(raw.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n"))
+            status, headers = await client.head()
+            body = await client.closed()
+            reply = Reply(status, headers, body)
+            assert (status, headers["connection"]) == (200, "close")
+            assert "transfer-encoding" not in headers
+            said = reply.text if stream else reply.json["choices"][0]["message"]["content"]
+            assert said == "one two"
+            assert not stream or body.endswith(b"\n\ndata: [DONE]\n\n")
+
+    asyncio.run(main())
+
+
+def test_a_client_of_http_1_0_is_not_told_to_continue(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            raw = gateway.request(chat("hi"), expect="100-continue")
+            head, _, body = raw.replace(b" HTTP/1.1\r\n", b" HTTP/1.0\r\n").partition(b"\r\n\r\n")
+            client.write(head + b"\r\n\r\n" + body[:-1])
+            # Another request's whole way: by then the first one is waiting for its body.
+            await gateway.ask(path="/v1/models")
+            client.write(body[-1:])
+            assert (await client.closed()).startswith(b"HTTP/1.1 200 OK\r\n")
 
     asyncio.run(main())

@@ -174,13 +174,15 @@ class Connection(HttpToolsProtocol):
     def _hot(self) -> None:
         """A request on a hot route: answered now, or when those before it on this connection are."""
         parser = self.parser
+        old = parser.get_http_version() < "1.1"
         exchange = Exchange(
             self,
             method=parser.get_method().decode("ascii"),
             url=self.url,
             headers=dict(self.headers),
-            keep_alive=parser.get_http_version() != "1.0" and parser.should_keep_alive(),
-            expected=self.expect_100_continue,
+            keep_alive=not old and parser.should_keep_alive(),
+            chunked=not old,
+            expected=self.expect_100_continue and not old,
             settings=self.settings,
         )
         self._reading = exchange
@@ -230,6 +232,9 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
+            if self._slow is not None:
+                # It was not read while others were answered.
+                self._wait_for_more()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
@@ -273,7 +278,10 @@ class Connection(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._slow = None
-        if self._in_head or self._in_body:
+        if self.flow.read_paused:
+            # It is us who do not read.
+            self._wait_for_more()
+        elif self._in_head or self._in_body:
             self._refuse(RequestTimeout("The request did not arrive in time. Send it again."))
         else:
             self.transport.close()
