@@ -317,3 +317,34 @@ def test_a_channel_that_breaks_down_while_a_call_waits_for_it_is_not_asked() -> 
     waited = world.calls[5:]
     assert all(isinstance(call.error, NoChannel | UpstreamError | Overloaded) for call in waited)
     assert sum(bool(call.tries) for call in waited) <= 1
+
+
+# What a channel's minute counts.
+
+
+@pytest.mark.parametrize(
+    ("first", "counts"),
+    [(fails("connect"), False), (unable, False), (OUT, True)],
+    ids=["connect", "unable", "out"],
+)
+def test_only_what_reached_a_channel_counts_in_its_minute(first: Does, counts: bool) -> None:
+    async def story() -> bool:
+        limited = channel("a", rpm=1, tpm=10_000, priority=1)
+        world = World({"a": first, "b": well()}, channels=[limited, channel("b")])
+        assert (await world.call()).channel == "b"
+        return world.means.queue.full(limited, 1, loop().time())
+
+    assert run(story) is counts
+
+
+def test_a_call_that_its_wallet_refuses_counts_in_no_minute() -> None:
+    async def story() -> Call:
+        world = World({"a": well()}, channels=[channel("a", rpm=1, tpm=1_000)])
+        for _ in range(3):
+            await world.refused()
+        return await world.call()
+
+    call = run(story)
+
+    assert call.answered
+    assert call.tries[0].began == 0

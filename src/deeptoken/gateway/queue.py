@@ -3,6 +3,7 @@
     take    room on the first channel that has some and that nobody waits for
     wait    stand in line for any of these channels, `seconds` at most
     close   the place is free: it goes to exactly one of those who wait for that channel
+    unused  so it is, and the call does not count in the channel's minute: it never went out
 
 Each channel has a line of its own, shared by the groups: who comes next is who began longest ago on a clock
 that runs slower for a heavier group (start-time fair queueing: Goyal, Vin, Cheng, 1996). While a group waits
@@ -37,6 +38,11 @@ class Place:
     def used(self, tokens: int) -> None:
         """The call came to so many tokens, not to what it might have."""
         self._queue.pace.used(self._taken, tokens)
+        self._queue.serve(self.channel)
+
+    def unused(self) -> None:
+        """The call never went out: its place is free, as if it had not been taken."""
+        self._queue.pace.unused(self._taken)
         self._queue.serve(self.channel)
 
     def close(self) -> None:
@@ -164,7 +170,7 @@ class Queue:
             return await call.future
         except BaseException:
             if call.future.done() and not call.future.cancelled() and call.future.exception() is None:
-                call.future.result().close()
+                call.future.result().unused()
             raise
         finally:
             expiry.cancel()
