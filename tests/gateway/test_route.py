@@ -319,6 +319,28 @@ def test_a_channel_that_breaks_down_while_a_call_waits_for_it_is_not_asked() -> 
     assert sum(bool(call.tries) for call in waited) <= 1
 
 
+# The line.
+
+
+def test_all_rounds_in_the_line_together_last_as_long_as_one_may() -> None:
+    async def story() -> Call:
+        both = [channel(name, max_concurrency=1) for name in "ab"]
+        world = World({"a": hangs, "b": hangs}, channels=both, serves={"m": "ab", "n": "a", "o": "b"})
+        for said in (Said(("n",), leaves_s=4.0), Said(("o",), leaves_s=60.0)):
+            asyncio.create_task(world.call(said))  # noqa: RUF006  # they end with the loop
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(world.call())
+        await asyncio.sleep(3.8)
+        # A place on it comes, and it may not be asked.
+        break_down(world, "a")
+        return await waiting
+
+    call = run(story)
+
+    assert isinstance(call.error, Overloaded)
+    assert call.took_s == pytest.approx(5.0)
+
+
 # What a channel's minute counts.
 
 

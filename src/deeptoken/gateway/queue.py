@@ -137,7 +137,7 @@ class Queue:
         self.length = 0
         """Calls that wait."""
         self._length_max = length_max
-        self._seconds = seconds
+        self.seconds = seconds
         self._lines: dict[str, _Line] = {}
         self._groups: dict[str, dict[_Call, None]] = {}
         self._arrived = 0
@@ -165,7 +165,7 @@ class Queue:
         """
         loop = asyncio.get_running_loop()
         self._arrived += 1
-        by = min(by, loop.time() + self._seconds)
+        by = min(by, loop.time() + self.seconds)
         call = _Call(channels, tokens, group, weight, loop.create_future(), self._arrived, by)
         self._admit(call)
         expiry = loop.call_at(by, self._refuse, call)
