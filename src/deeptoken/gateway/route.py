@@ -163,7 +163,7 @@ class Route:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if self._first is not None:
-            self._released(self._first)
+            self._released(self._first, sent=False)
         if self._answered is not None and self._answer is not None:
             self._measure(self._answered, self._answer)
 
@@ -184,7 +184,7 @@ class Route:
             if admitted is None:
                 continue
             if last is not None and not self._may_retry(last[0]):
-                self._released(admitted)
+                self._released(admitted, sent=False)
                 break
             try:
                 outcome = await self._attempt(admitted, wanted, others=self._can_follow(number))
@@ -258,7 +258,7 @@ class Route:
             first, self._first = self._first, None
             if first.choice is choice:
                 return first
-            self._released(first)
+            self._released(first, sent=False)
         means, at = self._means, choice.candidate
         if place is None and at.channel.paced:
             place = means.queue.take((at.channel,), self._tokens)
@@ -267,7 +267,7 @@ class Route:
         entry = means.health.enter(at.channel.name, at.model.id, means.now(), last_hope=self._last_hope)
         if entry is None:
             if place is not None:
-                place.close()
+                place.unused()
             return None
         return _Admitted(choice, entry, place, entry.probe or self._last_hope)
 
@@ -281,7 +281,7 @@ class Route:
         try:
             outcome = await means.upstream.attempt(at, wanted)
         except BaseException as error:
-            self._released(admitted)
+            self._released(admitted, sent=not isinstance(error, BadRequest))
             if isinstance(error, asyncio.CancelledError):
                 trace.tried(at, wanted, None, began=began - self._call.began, took=means.now() - began)
             raise
@@ -297,7 +297,7 @@ class Route:
             self._answered, self._answer = admitted, outcome
             return outcome
         self._count(admitted, outcome, now)
-        self._released(admitted)
+        self._released(admitted, sent=outcome.cause != "connect")
         trace.tried(at, wanted, outcome, began=began - self._call.began, took=now - began)
         return outcome
 
@@ -332,11 +332,14 @@ class Route:
             self._means.health.failed(admitted.entry, outcome, now, self._means.draw())
             self._heard(admitted, told=outcome.cause != "caller")
 
-    def _released(self, admitted: _Admitted) -> None:
+    def _released(self, admitted: _Admitted, *, sent: bool = True) -> None:
+        """Not `sent`: it never reached the channel."""
         self._means.health.released(admitted.entry)
         self._heard(admitted, told=False)
-        if admitted.place is not None:
+        if admitted.place is not None and sent:
             admitted.place.close()
+        elif admitted.place is not None:
+            admitted.place.unused()
 
     def _heard(self, admitted: _Admitted, *, told: bool) -> None:
         if admitted.hoped_for:
