@@ -8,7 +8,7 @@ import pytest
 
 from deeptoken import config, ids
 from deeptoken.catalog.model import Group, Timeouts
-from deeptoken.config import environment, find, from_environment, load, warnings
+from deeptoken.config import environment, find, load, warnings
 from deeptoken.settings import ConfigError, Secret, Server, Settings
 
 PROVIDERS = {"openai": "https://api.openai.com/v1", "sim": "", "azure": None}
@@ -346,19 +346,6 @@ def test_a_named_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         find(tmp_path / "gone.toml", {})
     with pytest.raises(ConfigError, match=r"no such file; DEEPTOKEN_CONFIG names it"):
         find(None, {"DEEPTOKEN_CONFIG": str(tmp_path / "gone.toml")})
-
-
-def test_keys_in_the_environment_become_channels() -> None:
-    variables = {
-        "openai": ("OPENAI_API_KEY", "https://api.openai.com/v1"),
-        "anthropic": ("ANTHROPIC_API_KEY", "https://api.anthropic.com"),
-    }
-
-    (channel,) = from_environment({"OPENAI_API_KEY": "sk-x", "ANTHROPIC_API_KEY": " "}, variables)
-
-    assert (channel.name, channel.provider, channel.secret) == ("openai", "openai", "sk-x")
-    assert (channel.base_url, channel.models) == ("https://api.openai.com/v1", {})
-    assert "sk-x" not in repr(channel)
 
 
 def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,11 +162,12 @@ class Running:
         return {"ready": ready, **checks}
 
     def health(self) -> dict[str, Any]:
-        """What it says of the channels, to operators."""
+        """What it says of the channels, and whose they are, to operators."""
         means = self.gateway.router.means
         channels = self.gateway.snapshot.catalog.channels
         found, left_out = conditions(channels, means.health.states(means.now()))
-        return {"health": found, "health_left_out": left_out}
+        installation = self.settings.database.installation
+        return {"installation": installation, "health": found, "health_left_out": left_out}
 
 
 def _in_use(snapshot: Snapshot) -> set[str]:

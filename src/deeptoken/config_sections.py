@@ -16,6 +16,7 @@ from deeptoken.config_fields import (
     expected,
     fee,
     flag,
+    key_name,
     many,
     moment,
     nearest,
@@ -29,6 +30,7 @@ from deeptoken.config_fields import (
     read_table,
     seconds,
     secret_of,
+    sha256,
     table,
     text,
     whole,
@@ -38,6 +40,7 @@ from deeptoken.config_options import OPTION_FIELDS, OPTIONS
 from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Server, Tls
 
 CEILINGS = ("5h", "1d", "7d")
+MODALITIES = ("text", "image", "audio", "video", "file")
 SCOPES = ("call", "read", "manage")
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
@@ -229,9 +232,9 @@ def read_user(raw: Any, path: Path, *, groups: tuple[Group, ...]) -> DeclaredUse
 
 def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, Field]:
     return {
-        "name": Field(text, needed=True),
+        "name": Field(key_name, needed=True),
         "secret": Field(sources.secret),
-        "sha256": Field(_sha256),
+        "sha256": Field(sha256),
         "owner": Field(partial(_owner, users=[user.name for user in users]), needed=True),
         "models": Field(many(pattern)),
         "ips": Field(many(network)),
@@ -343,6 +346,14 @@ def _tier(value: Any, path: Path) -> Tier:
     return Tier(above=values["above"], rates=_rates(values, path))
 
 
+def _tiers(value: Any, path: Path) -> tuple[Tier, ...]:
+    tiers: tuple[Tier, ...] = many(_tier)(value, path)
+    for n, tier in enumerate(tiers):
+        if any(tier.above == other.above for other in tiers[:n]):
+            raise Wrong((*path, n, "above"), f"there are two tiers above {tier.above}")
+    return tiers
+
+
 def _capabilities(value: Any, path: Path) -> dict[str, bool]:
     return {name: flag(told, (*path, name)) for name, told in table(value, path).items()}
 
@@ -351,11 +362,11 @@ MODEL: Mapping[str, Field] = {
     "id": Field(pattern, needed=True),
     "name": Field(text),
     **RATE_FIELDS,
-    "tiers": Field(many(_tier)),
+    "tiers": Field(_tiers),
     "context": Field(whole(1)),
     "max_output": Field(whole(1)),
     "owned_by": Field(text),
-    "modalities": Field(many(text)),
+    "modalities": Field(many(one_of(MODALITIES, "modality"))),
     "capabilities": Field(_capabilities),
 }
 
@@ -373,16 +384,6 @@ def _owner(value: Any, path: Path, *, users: list[str]) -> str:
     name = value.removeprefix("user:")
     one_of(users, "user")(name, path)
     return f"user:{name}"
-
-
-def _sha256(value: Any, path: Path) -> bytes:
-    try:
-        digest = bytes.fromhex(text(value, path))
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise Wrong(path, "expected a SHA-256: 64 hexadecimal digits")
-    return digest
 
 
 def _ceilings(value: Any, path: Path) -> dict[str, int]:

@@ -3,6 +3,7 @@
 Nothing here is a default of somebody else: a channel, a model and a group are the catalog's own values.
 """
 
+import hashlib
 import ipaddress
 from pathlib import Path
 from typing import Literal
@@ -71,6 +72,11 @@ class Database(msgspec.Struct, frozen=True):
 
     url: str
     path: Path
+
+    @property
+    def installation(self) -> str:
+        """Who a gateway is that serves this database: two on one machine differ, and it tells no path."""
+        return hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
 
 
 class DeclaredUser(msgspec.Struct, frozen=True):

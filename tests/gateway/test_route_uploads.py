@@ -67,7 +67,7 @@ def tried(attempts: Attempts, said: Chat, error: type[Exception]) -> None:
     for _ in range(100):
         means.health.measured("a", "m", ttft_s=0.5, now=NOW, whole=True)
     call = Inbound(id="i", request_id="i", endpoint="", secret=None, address=None, began=NOW)
-    route = Route(means, call, choices, conversation=None, tokens=1, deadline=NOW + 600)
+    route = Route(means, call, choices, conversation=None, tokens=1, deadline=NOW + 600, asked="m")
     asked = Asked(model="m", id="i", created=1)
     wanted = Wanted(chat=said, asked=asked, stream=False, limit=None, deadline=NOW + 600)
     with pytest.raises(error):

@@ -5,11 +5,11 @@ To its connection it is what uvicorn calls a cycle: it says whether an answer ha
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -19,7 +19,7 @@ from deeptoken.api import errors as envelope
 from deeptoken.api.body import Body
 from deeptoken.api.delivery import Events, Flow, Whole
 from deeptoken.api.errors import Headers
-from deeptoken.errors import DeeptokenError, RequestTooLarge, UnsupportedMedia
+from deeptoken.errors import DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
 from deeptoken.wire.chat import Chat
@@ -30,6 +30,8 @@ LINGER_S = 2.0
 LAST_CHUNK = b"0\r\n\r\n"
 CLOSING = b"connection: close\r\n\r\n"
 BODILESS = (204, 304)
+UNREAD = (RequestTimeout, RequestTooLarge, UnsupportedMedia)
+"""What is said of a body that is not read to its end."""
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
@@ -37,12 +39,15 @@ EXPOSED = (
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 EXPOSING = (b"access-control-expose-headers", EXPOSED)
+CROSS_ORIGIN = (ANY_ORIGIN, EXPOSING)
+"""What a browser wants of every answer."""
 PREFLIGHT = [
-    ANY_ORIGIN,
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", b"*, authorization"),
     (b"access-control-max-age", b"86400"),
 ]
+
+Read = TypeVar("Read")
 
 
 class Shared(Protocol):
@@ -86,6 +91,7 @@ class Exchange:
 
     __slots__ = (
         "_carrier",
+        "_chunked",
         "_settings",
         "body",
         "call",
@@ -110,6 +116,7 @@ class Exchange:
         url: bytes,
         headers: dict[bytes, bytes],
         keep_alive: bool,
+        chunked: bool,
         expected: bool,
         settings: Server,
     ) -> None:
@@ -120,6 +127,7 @@ class Exchange:
         self.response_complete = False
         """So has all of it."""
         self.disconnected = False
+        """Its answer is not wanted any more: the client has left, or the connection gave another one."""
         self.keep_alive = keep_alive
         self.form = OPENAI
         """The dialect in which it is answered."""
@@ -132,6 +140,8 @@ class Exchange:
         self.path = unquote(path) if "%" in path else path
         self.query = query.partition(b"#")[0].decode("latin-1")
         self._carrier = carrier
+        self._chunked = chunked
+        """An answer of unknown length comes in chunks; to HTTP/1.0 it ends with the connection."""
         self._settings = settings
         self.body = Body(carrier, headers, settings.body_bytes_max, expected=expected)
         id = ids.uuid7()
@@ -211,8 +221,23 @@ class Exchange:
         self.body.fed()
 
     async def read_body(self) -> bytes:
-        """All of it, JSON by its type; see `Body.whole`."""
-        return await self.body.whole()
+        """All of it, JSON by its type; see `Body.whole`, and `in_time`."""
+        body = self.body
+        return await (body.whole() if body.complete else self.in_time(body.whole))
+
+    async def in_time(self, reading: Callable[[], Awaitable[Read]]) -> Read:
+        """What `reading` makes of the body.
+
+        Raises:
+            RequestTimeout: it is not there when the call has to be over.
+            BadRequest: nobody can say when that is.
+        """
+        left_s = self.call.deadline(self._settings.request_seconds) - clock.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                return await reading()
+        except TimeoutError:
+            raise RequestTimeout("The body did not arrive in time. Send it faster.") from None
 
     # Its answer.
 
@@ -227,7 +252,7 @@ class Exchange:
         if self.form.request_id is not None:
             headers.append((self.form.request_id, call.request_id.encode()))
         if b"origin" in self.headers:
-            headers += (ANY_ORIGIN, EXPOSING)
+            headers += CROSS_ORIGIN
         return headers
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
@@ -239,17 +264,17 @@ class Exchange:
 
     def begin(self, status: int, headers: Headers, data: bytes) -> None:
         """The head of an answer of unknown length, with its first bytes."""
-        head = self._head(status, headers, b"transfer-encoding: chunked\r\n")
-        self._send(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+        head = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._chunked else b"")
+        self._send(head + self._chunk(data))
 
     def write(self, data: bytes) -> None:
         """More of it."""
-        self._send(b"%x\r\n%b\r\n" % (len(data), data))
+        self._send(self._chunk(data))
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""
-        chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        self._send(chunk + LAST_CHUNK)
+        last = LAST_CHUNK if self._chunked else b""
+        self._send(self._chunk(data) + last if data else last)
         self.end()
 
     def break_off(self) -> None:
@@ -257,16 +282,21 @@ class Exchange:
         self.keep_alive = False
         self.end()
 
+    def _chunk(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
     def end(self) -> None:
         """All has been written: the connection goes on with the next request, or closes."""
         self.response_complete = True
+        if self.disconnected:
+            return
         if not self.keep_alive:
             self._carrier.transport.close()
         self._carrier.on_response_complete()
 
     def _send(self, data: bytes) -> None:
-        """Nothing is written to a client who has left."""
-        if not self._carrier.left:
+        """Nothing is written to a client who has left, nor behind the connection's own answer."""
+        if not self._carrier.left and not self.disconnected:
             self._carrier.transport.write(data)
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
@@ -282,15 +312,16 @@ class Exchange:
         self.respond(status, [*self.common_headers(), *headers], body)
 
     async def fail(self, error: DeeptokenError) -> None:
-        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there."""
-        if self.left():
+        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there, or
+        the connection has said it."""
+        if self.left() or self.disconnected:
             return
         if self.response_started:
             if self.outlet is not None and not self.response_complete:
                 self.outlet.fail(error)
             return
         body, headers = self.form.error_body(error, self.call.request_id), envelope.headers(error)
-        if not isinstance(error, RequestTooLarge | UnsupportedMedia):
+        if not isinstance(error, UNREAD):
             self.answer(error.status, body, headers)
             return
         # The rest of the body is not wanted and the connection ends. A client that still sends must be able

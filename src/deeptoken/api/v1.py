@@ -208,7 +208,8 @@ class V1:
     async def _audio(self, exchange: Exchange) -> None:
         exchange.form = TASK
         kind, most = exchange.header(b"content-type"), self._server.body_bytes_max
-        exchange.call.receive = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
+        reading = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
+        exchange.call.receive = partial(exchange.in_time, reading)
         await self._chat_completions(exchange)
 
     def _note(self, exchange: Exchange) -> None:
@@ -247,8 +248,10 @@ class V1:
             self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:
-                causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
+                causes.append((trace.channel, "ok" if trace.answer.failure is None else "cut"))
             self._metrics.attempts(causes)
+            if trace.lost:
+                self._metrics.lost("failover", trace.lost)
             for failed, words in zip(trace.failures, trace.words, strict=True):
                 if failed.cause in OPERATORS:
                     facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from deeptoken import clock
-from deeptoken.cli.options import Mistake, future
+from deeptoken.cli.options import Mistake, future, sentence
 from deeptoken.config_fields import Wrong, read_table
 from deeptoken.config_sections import CEILINGS, SCOPES, Sources, key_fields
 from deeptoken.identity.keys import declared_limits
@@ -121,7 +121,7 @@ def ruled(key: Key, rules: Rules) -> Key:
         values = read_table(raw, (), fields)
     except Wrong as wrong:
         option = str(wrong.path[0]).removesuffix("s") if wrong.path else ""
-        raise Mistake(f"--{option}: {wrong.message}.") from None
+        raise Mistake(sentence(f"--{option}: {wrong.message}")) from None
     networks = values.pop("ips", ())
     declared = DeclaredKey(name=key.name, owner=key.owner, digest=b"", networks=networks, **values)
     return msgspec.structs.replace(

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from deeptoken.errors import BadRequest
 from deeptoken.gateway.trace import Trace
 from deeptoken.ledger.postings import Claim
 from deeptoken.money import NanoUsd
@@ -34,3 +35,21 @@ class Inbound(msgspec.Struct):
     """Reads its body: as OpenAI's chat, or another dialect made into one."""
     receive: Callable[[], Awaitable[tuple[Chat, bytes]]] | None = None
     """Of a body that is not read whole: the chat, and what of the body stands for it where it is compared."""
+
+    def deadline(self, most_s: float) -> float:
+        """When it has to be over, on the monotonic clock: as its caller wishes, and within `most_s`.
+
+        Raises:
+            BadRequest: the wish is none.
+        """
+        return self.began + (most_s if self.timeout is None else min(most_s, _seconds(self.timeout)))
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
+    return seconds

@@ -2,6 +2,8 @@
 
 from math import ceil
 
+import msgspec
+
 from deeptoken.errors import (
     BudgetExceeded,
     DeeptokenError,
@@ -12,8 +14,9 @@ from deeptoken.errors import (
     RateLimited,
     WalletEmpty,
 )
+from deeptoken.gateway.failure import final
 from deeptoken.gateway.inbound import Inbound
-from deeptoken.gateway.upstream import Cut
+from deeptoken.gateway.upstream import Answer, Cut, invalid
 from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
 from deeptoken.money import NanoUsd, show
 
@@ -82,7 +85,7 @@ def outcome_of(error: BaseException | None, *, dry: bool, delivered: bool, left:
     match error:
         case None:
             return "dry" if dry else "complete"
-        case Cut() if delivered:
+        case Exception() if delivered:
             return "cut"
         case Exception():
             return "failed"
@@ -101,6 +104,14 @@ def status_of(error: BaseException | None, *, left: bool) -> tuple[int, str | No
         case Exception():
             return DeeptokenError.status, DeeptokenError.code
     return (499, "client_closed_request") if left else (Overloaded.status, Overloaded.code)
+
+
+def legible(error: msgspec.DecodeError, answer: Answer) -> DeeptokenError:
+    """What nobody can read of an answer, such as a number beyond all numbers: it is not valid."""
+    answer.failure = invalid(str(error))
+    told = final(answer.failure, answer.at)
+    told.__cause__ = error
+    return told
 
 
 def charge_alone(call: Inbound, charged: NanoUsd, status: int) -> StoredReply:

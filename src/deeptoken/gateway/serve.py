@@ -127,7 +127,7 @@ class Gateway:
 
     def _deadline(self, call: Inbound, chat: Chat) -> float:
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
-        return call.began + (most if call.timeout is None else min(most, _seconds(call.timeout)))
+        return call.deadline(most)
 
 
 def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
@@ -164,16 +164,6 @@ async def _read(call: Inbound, peer: Peer) -> Chat:
             raise BadRequest(f"Idempotency-Key: at most {IDEMPOTENCY_KEY_MAX} characters, and one at least.")
         call.claim = Claim(name=key, fingerprint=sha256(call.endpoint.encode() + b"\n" + body).digest())
     return chat
-
-
-def _seconds(timeout: str) -> float:
-    try:
-        seconds = float(timeout)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
-    return seconds
 
 
 def _cost_max(raw: msgspec.Raw) -> NanoUsd:

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.catalog.model import Candidate
+from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
@@ -21,7 +21,6 @@ from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
-from deeptoken.wire.http import Upload
 from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
@@ -57,8 +56,10 @@ class Wanted(msgspec.Struct):
     deadline: float
     patience_s: float | None = None
     """For the first content, where another channel is left; else the channel's own."""
-    accepted: bool = False
-    """A provider has begun to answer: its head, a good one, was there."""
+    accepted: Model | None = None
+    """Its provider has begun to answer: its head, a good one, was there."""
+    heard: list[Piece] = []
+    """What it said of an answer that failed before its first content."""
 
     @property
     def upload(self) -> Incoming | None:
@@ -104,6 +105,11 @@ class Answer:
     def upstream_id(self) -> str | None:
         source = self.stream or self.reply
         return source.upstream_id if source else None
+
+    @property
+    def heard(self) -> list[Piece]:
+        """What came and was not given on yet."""
+        return self._ready
 
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
@@ -258,7 +264,7 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
-        wanted.accepted = False
+        wanted.accepted, wanted.heard = None, []
         provider = self._providers[at.channel.provider]
         if wanted.chat.native is not None:
             provider = speaking(provider, wanted.chat, at)
@@ -292,6 +298,7 @@ class Upstream:
             response.close()
             raise
         if failure is not None:
+            wanted.heard = answer.heard
             response.close()
             return failure
         answer.waited = answer.ttft_s = clock.monotonic() - began
@@ -299,8 +306,6 @@ class Upstream:
 
     async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
         if at.channel.provider == "sim":
-            if wanted.upload is not None:
-                await _drained(wanted.upload.named(at.upstream_model))
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         if at.channel.provider in FRESH:
@@ -317,7 +322,7 @@ class Upstream:
             # An error status decides by itself, whatever becomes of its body.
             body = await _beginning(response, min(now + ERROR_BODY_S, wanted.deadline))
             return _told(provider, response, body)
-        wanted.accepted = True
+        wanted.accepted = answer.at.model
         asked = wanted.asked
         if asked.model != answer.at.model.id:
             asked = msgspec.structs.replace(asked, model=answer.at.model.id)
@@ -358,12 +363,6 @@ async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
             return await sending
     except TimeoutError as error:
         raise Stalled("The deadline of the call has passed.") from error
-
-
-async def _drained(upload: Upload) -> None:
-    """Whoever plays a provider hears all of it."""
-    while await upload.read():
-        pass
 
 
 def _nothing() -> None:

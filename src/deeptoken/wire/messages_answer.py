@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from deeptoken.wire.choice import objects_of
 from deeptoken.wire.thoughts import FORMAT, Block, block_of, thinking
 from deeptoken.wire.usage import Usage
 
@@ -69,6 +70,12 @@ def message(
     return answer
 
 
+def costed(native: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A Message that a provider told, with what else stands in its usage."""
+    usage = _decoded(native.get("usage"))
+    return {**native, "usage": {**(usage if isinstance(usage, dict) else {}), **more}}
+
+
 def stop(finish: str | None, *, called: bool, refused: bool, sequence: object) -> tuple[str, str | None]:
     """`stop_reason` and `stop_sequence`. `sequence` is what some hosts tell: the stop that was met."""
     reason = STOP_REASONS.get(finish or "", END_TURN)
@@ -110,7 +117,7 @@ def _content(said: dict[str, Any], names: Mapping[str, str]) -> list[Block]:
     # Blank text is no block: a client must not send it back.
     blocks: list[Block] = [{"type": "text", "text": text}] if text.strip() else []
     blocks += [_call(call, names) for call in said.get("tool_calls") or () if call.get("function")]
-    return woven(said.get("reasoning_details") or [], said.get("reasoning_content"), blocks)
+    return woven(objects_of(said.get("reasoning_details")), said.get("reasoning_content"), blocks)
 
 
 def woven(details: list[dict[str, Any]], reasoning: str | None, said: list[Block]) -> list[Block]:
