@@ -66,7 +66,7 @@ class OpenAI:
             if takes_stream_options(host, at):
                 fields["stream_options"] = _with_usage(options)
         set_limit(fields, host, at, limit)
-        fit(fields, chat.request, host, at)
+        fit(fields, chat, host, at)
         return HttpRequest(
             url=self.url(at, "chat/completions"), headers=self.headers(at), body=encode(fields)
         )
