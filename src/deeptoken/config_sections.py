@@ -242,6 +242,7 @@ def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, F
         "rpm": Field(whole(1)),
         "tpm": Field(whole(1)),
         "concurrency": Field(whole(1)),
+        "timeout": Field(seconds()),
         "scope": Field(one_of(SCOPES, "scope")),
         "expires": Field(moment),
     }
@@ -264,6 +265,7 @@ def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUse
         digest=digest,
         shown=secret[: ids.KEY_SHOWN] if secret else "",
         networks=values.pop("ips", ()),
+        timeout_s=values.pop("timeout", None),
         expires_us=values.pop("expires", None),
         **values,
     )

@@ -50,6 +50,8 @@ def test_create_takes_every_limit(place: Installation) -> None:
         "5000",
         "--concurrency",
         "3",
+        "--timeout",
+        "2.5",
         "--scope",
         "read",
     ]
@@ -58,7 +60,8 @@ def test_create_takes_every_limit(place: Installation) -> None:
 
     assert (row["models"], row["ips"], row["scope"]) == (["sim/*", "gpt-4o"], ["10.0.0.0/8"], "read")
     assert row["ceilings"] == {"5h": 2_500_000, "7d": 100_000_000}
-    assert (row["rpm"], row["tpm"], row["concurrency"]) == (60, 5000, 3)
+    assert (row["rpm"], row["tpm"], row["concurrency"], row["timeout"]) == (60, 5000, 3, 2.5)
+    assert "timeout 2.5 s" in place.done("keys", "show", "limited")
     assert row["expires_us"] == 4_073_500_800_000_000
     assert ids.well_formed(row["secret"])
 
@@ -71,6 +74,8 @@ def test_create_takes_every_limit(place: Installation) -> None:
         (("--ceiling", "2h=1"), "'2h=1' is no ceiling"),
         (("--ceiling", "5h=much"), "'5h=much' is no ceiling"),
         (("--ceiling", "5h=0.0000000001"), "--ceiling: an amount in USD has at most nine decimals"),
+        (("--timeout", "-1"), "-1"),
+        (("--timeout", "inf"), "--timeout: expected"),
         (("--expires", "soon"), "'soon' is no time"),
         (("--expires", "2001-01-01"), "--expires: that time has passed"),
         (("--model", "a", "--any-model"), "--model and --any-model contradict"),
@@ -121,6 +126,17 @@ def test_edit_changes_what_is_named_and_leaves_the_rest(place: Installation) -> 
     assert (row["rpm"], row["tpm"], row["models"], row["ips"]) == (None, 9, [], ["::1/128"])
     assert row["ceilings"] == {"1d": 3_000_000}
     assert place.row("keys", "show", "edited") == row
+
+
+def test_edit_sets_a_timeout_keeps_it_and_takes_it_away(place: Installation) -> None:
+    place.done("keys", "create", "timed", "--owner", "ops")
+
+    told = [place.row("keys", "edit", "timed", *option)["timeout"] for option in TIMEOUTS]
+
+    assert told == [30, 30, None]
+
+
+TIMEOUTS = (("--timeout", "30"), ("--rpm", "5"), ("--timeout", "0"))
 
 
 def test_edit_takes_an_expiry_away(place: Installation) -> None:
