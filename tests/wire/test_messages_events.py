@@ -250,7 +250,13 @@ def test_an_error_ends_the_stream_as_the_vendors_library_knows_it() -> None:
 
     assert failed.value.body == {
         "type": "error",
-        "error": {"type": "overloaded_error", "message": "Busy.", "code": "upstream_error", "param": None},
+        "error": {
+            "type": "overloaded_error",
+            "message": "Busy.",
+            "details": {"error_code": "upstream_error"},
+            "code": "upstream_error",
+            "param": None,
+        },
         "request_id": "req_1",
     }
 
