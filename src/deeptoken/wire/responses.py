@@ -59,6 +59,10 @@ Object = dict[str, Any]
 encode = msgspec.json.encode
 
 
+class Misnamed(BadRequest):
+    """A field by the name that a chat has for it: told as it was sent."""
+
+
 class Text(msgspec.Struct, frozen=True):
     format: Object | None = None
     verbosity: str | None = None
@@ -139,6 +143,8 @@ def refuse_beyond(made: Chat) -> None:
 
 def rename(error: DeeptokenError) -> None:
     """Gives an error that names a field of the chat this dialect's name of it."""
+    if isinstance(error, Misnamed):
+        return
     told = error.param or ""
     field = re.split(r"[.\[]", told, maxsplit=1)[0]
     if field in ELSEWHERE:
@@ -212,7 +218,7 @@ def _refuse(asked: Create, whole: Object) -> None:
         raise wrong("background", "nothing is stored here to be fetched later: leave it out, or use stream")
     for name, here in ELSEWHERE.items():
         if whole.get(name) is not None:
-            raise wrong(name, f"it is called {here} in the Responses API")
+            raise Misnamed(f"{name}: it is called {here} in the Responses API.", param=name)
     if whole.get("n") not in (None, 1):
         raise wrong("n", "a response is one answer: leave it out and call again")
     if whole.get("audio") is not None:
