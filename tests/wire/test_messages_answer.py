@@ -57,7 +57,8 @@ def test_an_answer_is_a_message_to_the_letter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"), [("chatcmpl-7", "msg_7"), ("gen-7", "msg_gen-7"), ("msg_01X", "msg_01X"), (None, "msg_")]
+    ("theirs", "ours"),
+    [("chatcmpl-7", "msg_7"), ("gen-7", "msg_gen-7"), ("msg_01X", "msg_01X"), (None, "msg_")],
 )
 def test_an_id_is_one_of_this_dialect(theirs: str | None, ours: str) -> None:
     told = answered(completion() | {"id": theirs})
