@@ -179,6 +179,23 @@ def test_rotate_with_a_grace_keeps_the_old_secret_for_so_long(place: Installatio
     assert 0 < old.expires_us - clock.wall_us() <= 24 * 3_600_000_000
 
 
+def test_revoke_says_which_old_secret_of_the_key_still_works_and_the_list_until_when(
+    place: Installation,
+) -> None:
+    place.done("keys", "create", "left", "--owner", "ops")
+    place.done("keys", "create", "left-old-boots", "--owner", "ops")
+    place.done("keys", "rotate", "left", "--grace", "24h")
+    old = next(key.name for key in place.all_keys() if key.name.startswith("left-old-") and key.expires_us)
+
+    told = place.run("keys", "revoke", "left").stderr
+    place.done("keys", "revoke", old)
+    (line,) = [line for line in place.done("keys", "list", "--all").splitlines() if line.startswith(old)]
+
+    assert f"{old} still works until 20" in told
+    assert "boots" not in told
+    assert told.partition("until ")[2][:19] in line
+
+
 def test_revoke_is_for_good(place: Installation) -> None:
     place.done("keys", "create", "ended", "--owner", "ops")
 

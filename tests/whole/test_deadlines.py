@@ -80,6 +80,7 @@ def test_a_call_ends_at_the_deadline_of_its_caller_and_asks_nobody_else(stream: 
         reply = await scene.gateway.ask(body, x_deeptoken_timeout="0.2")
 
         assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
+        assert "within the call's own time: X-DeepToken-Timeout" in reply.error["message"]
         assert len(scene.provider.requests["good"]) == asked
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
         assert (row.outcome, row.charged) == ("failed", 0)

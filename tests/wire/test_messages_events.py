@@ -95,7 +95,7 @@ def test_the_head_knows_the_model_and_the_end_the_true_usage() -> None:
     events = events_of(streamed(*TURN))
 
     head, last = events[0]["message"], events[-2]
-    assert (head["id"], head["model"], head["content"]) == ("chatcmpl-1", "acme/m", [])
+    assert (head["id"], head["model"], head["content"]) == ("msg_1", "acme/m", [])
     assert (head["stop_reason"], head["usage"]["input_tokens"]) == (None, 0)
     assert last["delta"] == {"stop_reason": "tool_use", "stop_sequence": None, "stop_details": None}
     assert last["usage"] == {

@@ -52,6 +52,7 @@ def list_keys(owner: str | None, every: bool, file: Path | None, as_json: bool) 
                 "state": state(key),
                 "models": ", ".join(key.models),
                 "limits": ", ".join(limit_texts(key)),
+                "expires": time(key.expires_us),
                 "last used": time(key.last_used_us),
                 "declared in": _source(key),
             }
@@ -159,11 +160,15 @@ def revoke(key: str, file: Path | None) -> None:
     """End a key, at once and for good. Also one that the file declares: the file cannot bring it back."""
     settings = load(file)
     with reader(settings) as books:
-        found = find_key(books, key)
+        found, keys = find_key(books, key), books.keys()
     if not write(settings, revoke_key(found.id, clock.wall_us())):
         say(f"The key {found.name} was revoked already: nothing was changed.")
         return
     click.echo(f"The key {found.name} is revoked.")
+    for old in keys:
+        theirs = old.owner == found.owner and old.name.startswith(f"{found.name}-old-")
+        if theirs and old.expires_us is not None and state(old) == "active":
+            say(f"{old.name} still works until {time(old.expires_us)} UTC: it is an old secret of this key.")
 
 
 @command.command("delete")

@@ -26,6 +26,7 @@ ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 SOME = 0.001
 EARLY_S = 0.01
 """A timer of a loop may come a little before its time."""
+LATE = "The provider did not answer within the call's own time: X-DeepToken-Timeout, or the gateway's limit."
 END_S = 0.1
 
 
@@ -271,7 +272,9 @@ class Upstream:
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
-            return _failed(Stalled() if over and isinstance(error, Unreachable) else error)
+            return _told_late(
+                _failed(Stalled() if over and isinstance(error, Unreachable) else error), wanted.deadline
+            )
         except NoToken as error:
             return error.failure
         except ValueError:
@@ -288,7 +291,7 @@ class Upstream:
         if failure is not None:
             wanted.heard = answer.heard
             response.close()
-            return failure
+            return _told_late(failure, wanted.deadline)
         answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
 
@@ -358,6 +361,13 @@ def invalid(what: str) -> Failure:
     return Failure(
         cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
     )
+
+
+def _told_late(failure: Failure, deadline: float) -> Failure:
+    """Whose time was over, if it was the call's own and not the channel's."""
+    if failure.cause != "slow" or failure.status is not None or clock.monotonic() < deadline - EARLY_S:
+        return failure
+    return msgspec.structs.replace(failure, message=LATE)
 
 
 def _failed(error: NetError | Malformed) -> Failure:
