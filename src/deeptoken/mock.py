@@ -7,6 +7,7 @@
     POST /v1/responses                               OpenAI's Responses
     POST /v1beta/models/{id}:generateContent,        Gemini's, and below any other folder Vertex's
          :streamGenerateContent, :countTokens
+    POST /v2/chat                                    Cohere's
     GET  /v1/models, /v1/models/{id}
 
 The model's name decides (`providers/sim.py`); any key will do.
@@ -25,7 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deeptoken import clock, ids
 from deeptoken.errors import BadRequest
-from deeptoken.providers import sim, sim_anthropic, sim_dialect, sim_gemini, sim_responses
+from deeptoken.providers import sim, sim_anthropic, sim_cohere, sim_dialect, sim_gemini, sim_responses
 from deeptoken.providers.sim import Played, Step
 from deeptoken.providers.sim_dialect import Dialect
 from deeptoken.wire import embeddings, images, moderations, rerank, speech
@@ -44,7 +45,7 @@ TASKS: Mapping[str, Callable[[bytes], Chat]] = {
     "/v1/audio/speech": speech.read,
     "/v1/rerank": rerank.read,
 }
-DIALECTS = (sim_anthropic.DIALECT, sim_gemini.DIALECT, sim_responses.DIALECT)
+DIALECTS = (sim_anthropic.DIALECT, sim_gemini.DIALECT, sim_responses.DIALECT, sim_cohere.DIALECT)
 """Beside OpenAI's own."""
 COUNTERS: Mapping[re.Pattern[str], Callable[[bytes], dict[str, Any]]] = {
     sim_anthropic.COUNT_TOKENS: sim_anthropic.counted,
