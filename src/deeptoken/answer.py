@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from deeptoken.inflate import Inflater
+from deeptoken.wire.http import Unsendable
 
 BUFFER_BYTES_MAX = 256 * 1024
 """How much of an answer waits for its reader before its connection is paused."""
@@ -60,18 +61,21 @@ def write_fields(headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
     """The headers of a request as they are sent, and whether ``host`` is among them.
 
     Raises:
-        ValueError: one cannot be sent as it stands, or is not the caller's to send.
+        Unsendable: one cannot be sent as it stands, or is not the caller's to send.
     """
     for name, value in headers:
         if not _NAME.fullmatch(name) or name in _OURS:
-            raise ValueError(f"The header {name!r} cannot be sent: it is no lower-case name, or ours to set.")
+            raise Unsendable(f"The header {name!r} cannot be sent: it is no lower-case name, or ours to set.")
         if _CONTROL.search(value):
-            raise ValueError(f"The value of the header {name!r} has control characters.")
+            raise Unsendable(f"The value of the header {name!r} has control characters.")
     names = {name for name, _ in headers}
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if "accept-encoding" not in names:
         text += "accept-encoding: gzip, deflate\r\n"
-    text.encode("latin-1")
+    try:
+        text.encode("latin-1")
+    except UnicodeError as error:
+        raise Unsendable("The value of a header is beyond Latin-1.") from error
     return text, "host" in names
 
 

@@ -30,7 +30,7 @@ from deeptoken.answer import (
 )
 from deeptoken.dial import Pool, Pools, Proxies, dial, read_proxy, split, verified_tls
 from deeptoken.inflate import Inflater
-from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.http import HttpRequest, Unsendable
 
 __all__ = [
     "Client",
@@ -328,7 +328,7 @@ class Client:
         """`idle_max` connections are kept idle for each origin, each for `keep_alive_s`.
 
         Raises:
-            ValueError: a proxy's URL is none.
+            Unsendable: a proxy's URL is none.
         """
         for url in (proxies.http, proxies.https):
             if url:
@@ -347,7 +347,7 @@ class Client:
 
         Raises:
             NetError: there was none; its class says why.
-            ValueError: the request cannot be written as HTTP.
+            Unsendable: the request cannot be written as HTTP.
         """
         target = self._targets.get(request.url) or self._learn(request.url)
         head = self._head(request, target)
@@ -415,7 +415,7 @@ class Client:
         fields, names_host = self._fields.get(request.headers) or self._write(request.headers)
         method = request.method
         if method != "POST" and not _METHOD.fullmatch(method):
-            raise ValueError("A method is one word in capitals.")
+            raise Unsendable("A method is one word in capitals.")
         host = "" if names_host else target.host
         length = (
             "" if not request.body and method in _BODILESS else f"content-length: {len(request.body)}\r\n"

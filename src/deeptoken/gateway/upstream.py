@@ -20,6 +20,7 @@ from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
+from deeptoken.wire.http import Unsendable
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 """How long the body of an error answer is waited for, and about how much of it is read."""
@@ -277,7 +278,7 @@ class Upstream:
             )
         except NoToken as error:
             return error.failure
-        except ValueError:
+        except Unsendable:
             # A credential or an address that no request can carry. Its text stays out of every message.
             return Failure(
                 cause="misconfigured", message="The channel's credential or address cannot be sent."
