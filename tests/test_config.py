@@ -89,6 +89,7 @@ ceilings = {{ "5h" = 5.0, "7d" = 100 }}
 rpm = 600
 tpm = 100000
 concurrency = 5
+timeout = 2.5
 scope = "read"
 expires = 2027-01-31T00:00:00Z
 
@@ -203,6 +204,7 @@ def test_a_key_is_read_by_its_digest(tmp_path: Path) -> None:
 
     assert (key.name, key.owner, key.digest, key.shown) == ("ci", "user:ops", ids.digest(KEY), KEY[:8])
     assert (key.models, key.rpm, key.tpm, key.concurrency, key.scope) == (("gpt-*",), 600, 100_000, 5, "read")
+    assert (key.timeout_s, hashed.timeout_s) == (2.5, None)
     assert key.networks == (ipaddress.ip_network("192.0.2.0/24"),)
     expires = datetime.datetime(2027, 1, 31, tzinfo=datetime.UTC)
     assert key.expires_us == int(expires.timestamp()) * 1_000_000

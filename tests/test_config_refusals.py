@@ -172,6 +172,7 @@ WRONG = [
     (f"{KEYED}{SECRET_LINE}rpm = 0", 7, "expected a whole number, at least 1, found 0"),
     (f"{KEYED}{SECRET_LINE}tpm = -5", 7, "expected a whole number, at least 1, found -5"),
     (f"{KEYED}{SECRET_LINE}concurrency = 1.5", 7, "expected a whole number, at least 1, found 1.5"),
+    (f"{KEYED}{SECRET_LINE}timeout = 0", 7, "expected a number of seconds above 0"),
     (f'{KEYED}{SECRET_LINE}scope = "admin"', 7, 'there is no scope "admin"'),
     (f'{KEYED}{SECRET_LINE}expires = "2027-01-01"', 7, "expected a date and time such as"),
     (f"{KEYED}{SECRET_LINE}expires = 2027-01-01", 7, "expected a date and time such as"),

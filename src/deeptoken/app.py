@@ -147,9 +147,14 @@ class Running:
         except (ConfigError, StoreError) as error:
             self._log.event("reload_failed", "error", error=str(error))
             return
-        self.settings = settings
+        file, started = str(settings.file), self.settings.server
+        if settings.server == started:
+            self._log.event("reloaded", file=file)
+        else:
+            ignored = "[server] has changed, which holds from a restart on"
+            self._log.event("reloaded", "warning", file=file, ignored=ignored)
+        self.settings = msgspec.structs.replace(settings, server=started)
         self._stale.set()
-        self._log.event("reloaded", file=str(settings.file))
 
     def state(self) -> dict[str, Any]:
         """What `/readyz` says. The providers' health does not count, else their outage would be ours."""

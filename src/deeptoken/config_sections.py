@@ -198,14 +198,11 @@ def read_channel(
 def read_model(raw: Any, path: Path) -> Entry:
     """One ``[[models]]``. Without prices it only adds what is known of a model of the price book."""
     values = read_table(raw, path, MODEL)
-    told = [name for name in RATES if name in values]
-    rates = None
-    if told or "tiers" in values:
-        rates = _rates(values, path)
+    priced = "tiers" in values or any(name in values for name in RATES)
     return Entry(
         id=values["id"],
         name=values.get("name"),
-        rates=rates,
+        rates=_rates(values, path) if priced else None,
         tiers=values.get("tiers", ()),
         context=values.get("context"),
         max_output=values.get("max_output"),
@@ -242,6 +239,7 @@ def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, F
         "rpm": Field(whole(1)),
         "tpm": Field(whole(1)),
         "concurrency": Field(whole(1)),
+        "timeout": Field(seconds()),
         "scope": Field(one_of(SCOPES, "scope")),
         "expires": Field(moment),
     }
@@ -264,6 +262,7 @@ def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUse
         digest=digest,
         shown=secret[: ids.KEY_SHOWN] if secret else "",
         networks=values.pop("ips", ()),
+        timeout_s=values.pop("timeout", None),
         expires_us=values.pop("expires", None),
         **values,
     )
@@ -304,8 +303,7 @@ def _channel_models(value: Any, path: Path) -> dict[str, str]:
 
 
 def _timeouts(value: Any, path: Path) -> Timeouts:
-    above_zero = Field(seconds())
-    fields = dict.fromkeys(("connect", "first_byte", "idle", "total"), above_zero)
+    fields = dict.fromkeys(("connect", "first_byte", "idle", "total"), Field(seconds()))
     return Timeouts(**read_table(value, path, fields))
 
 

@@ -21,6 +21,8 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 import msgspec
 
+from deeptoken.wire.http import Unsendable
+
 PORTS = {"http": 80, "https": 443}
 TUNNEL_HEAD_BYTES_MAX = 16 * 1024
 CLOCK_S = 0.002
@@ -93,12 +95,12 @@ def split(url: str, proxies: Proxies) -> tuple[Origin, str, str]:
     """Where `url` leads, the request line after its method, and the value of ``host``.
 
     Raises:
-        ValueError: it is no URL that a request can be sent to as it stands.
+        Unsendable: it is no URL that a request can be sent to as it stands.
     """
     parts = _parts(url)
     scheme, host, port = parts.scheme, parts.hostname or "", _port(parts)
     if parts.username is not None or parts.password is not None:
-        raise ValueError("A URL must not carry a user or a password; send them in a header.")
+        raise Unsendable("A URL must not carry a user or a password; send them in a header.")
     name = authority(host, port)
     if port == PORTS[scheme]:
         name = name.rpartition(":")[0]
@@ -117,7 +119,7 @@ def read_proxy(url: str) -> Proxy:
     """Read a proxy's URL; ``host:port`` alone is one too. A user and password in it become basic auth.
 
     Raises:
-        ValueError: it is no proxy that speaks HTTP.
+        Unsendable: it is no proxy that speaks HTTP.
     """
     parts = _parts(url if "://" in url else f"http://{url}")
     authorization = None
@@ -303,17 +305,23 @@ async def _connect(protocol: asyncio.Protocol, host: str, port: int) -> asyncio.
 def _parts(url: str) -> SplitResult:
     # What urlsplit would silently drop (tabs, line ends) or let pass (spaces, controls) is refused first.
     if not _URL.fullmatch(url):
-        raise ValueError("A URL starts with http:// or https:// and has no spaces, controls or non-ASCII.")
-    parts = urlsplit(url)
+        raise Unsendable("A URL starts with http:// or https:// and has no spaces, controls or non-ASCII.")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Unsendable(f"A URL needs a host: {error}.") from error
     if not parts.hostname:
-        raise ValueError("A URL needs a host.")
+        raise Unsendable("A URL needs a host.")
     return parts
 
 
 def _port(parts: SplitResult) -> int:
-    port = PORTS[parts.scheme] if parts.port is None else parts.port
+    try:
+        port = PORTS[parts.scheme] if parts.port is None else parts.port
+    except ValueError as error:
+        raise Unsendable(f"A URL's port is a number: {error}.") from error
     if port == 0:
-        raise ValueError("There is no port 0.")
+        raise Unsendable("There is no port 0.")
     return port
 
 

@@ -4,12 +4,17 @@
          /v1/moderations, /v1/images/generations,
          /v1/audio/speech, /v1/rerank
     POST /v1/messages, /v1/messages/count_tokens     Anthropic's
+    POST /v1/responses                               OpenAI's Responses
+    POST /v1beta/models/{id}:generateContent,        Gemini's, and below any other folder Vertex's
+         :streamGenerateContent, :countTokens
+    POST /v2/chat                                    Cohere's
     GET  /v1/models, /v1/models/{id}
 
 The model's name decides (`providers/sim.py`); any key will do.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
@@ -20,9 +25,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deeptoken import clock, ids
+from deeptoken.api import server as api
 from deeptoken.errors import BadRequest
-from deeptoken.providers import sim, sim_anthropic
+from deeptoken.providers import sim, sim_anthropic, sim_cohere, sim_dialect, sim_gemini, sim_responses
 from deeptoken.providers.sim import Played, Step
+from deeptoken.providers.sim_dialect import Dialect
+from deeptoken.settings import Server
 from deeptoken.wire import embeddings, images, moderations, rerank, speech
 from deeptoken.wire.chat import Chat, read
 
@@ -39,6 +47,13 @@ TASKS: Mapping[str, Callable[[bytes], Chat]] = {
     "/v1/audio/speech": speech.read,
     "/v1/rerank": rerank.read,
 }
+DIALECTS = (sim_anthropic.DIALECT, sim_gemini.DIALECT, sim_responses.DIALECT, sim_cohere.DIALECT)
+"""Beside OpenAI's own."""
+COUNTERS: Mapping[re.Pattern[str], Callable[[bytes], dict[str, Any]]] = {
+    sim_anthropic.COUNT_TOKENS: sim_anthropic.counted,
+    sim_gemini.COUNT_TOKENS: sim_gemini.counted,
+}
+"""Where tokens are only counted."""
 NAMES = ("text", "echo", "slow", "error-503", "error-429-30", "empty", "stall", "cut")
 
 
@@ -58,26 +73,29 @@ class Mock:
         if len(body) > BODY_BYTES_MAX:
             return _error(path, 413, f"The body has more than {BODY_BYTES_MAX} bytes.")
         try:
-            match method, path:
-                case "POST", "/v1/chat/completions":
-                    chat = read(body)
-                    return self.play(chat, f"chatcmpl-{ids.uuid7()}")
-                case "POST", _ if path in TASKS:
-                    return self.play(TASKS[path](body), ids.uuid7())
-                case "POST", "/v1/messages":
-                    chat = sim_anthropic.chat(body)
-                    return sim_anthropic.translated(self.play(chat, f"msg_{ids.uuid7()}"), chat.request)
-                case "POST", "/v1/messages/count_tokens":
-                    return _whole({"input_tokens": sim.prompt_tokens(sim_anthropic.chat(body).request)})
-                case "GET", "/v1/models":
-                    return _whole({"object": "list", "data": [_model(name) for name in NAMES]})
-                case "GET", _ if path.startswith("/v1/models/"):
-                    return _whole(_model(path.removeprefix("/v1/models/")))
+            answer = self._posted(path, body) if method == "POST" else None
         except BadRequest as refused:
             return _error(path, 400, refused.message, param=refused.param)
         except msgspec.DecodeError as error:
             return _error(path, 400, f"{error}.")
-        return _error(path, 404, f"The mock has no {method} {path}.")
+        if method == "GET":
+            answer = _models(path)
+        return answer or _error(path, 404, f"The mock has no {method} {path}.")
+
+    def _posted(self, path: str, body: bytes) -> Played | None:
+        if path == "/v1/chat/completions":
+            return self.play(read(body), f"chatcmpl-{ids.uuid7()}")
+        if path in TASKS:
+            return self.play(TASKS[path](body), ids.uuid7())
+        for where, counted in COUNTERS.items():
+            if where.fullmatch(path):
+                return _whole(counted(body))
+        found = _dialect(path)
+        return None if found is None else self._translated(body, *found)
+
+    def _translated(self, body: bytes, dialect: Dialect, path: re.Match[str]) -> Played:
+        chat = dialect.read(body, path)
+        return sim_dialect.translated(self.play(chat, f"{dialect.id}{ids.uuid7()}"), chat, dialect)
 
     def play(self, chat: Chat, id: str) -> Played:
         return sim.play(
@@ -134,13 +152,12 @@ def _server(options: Mapping[str, float] | None) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket whose connections send each piece at once.
+    """A socket whose connections send each piece at once, else why there is none, as `serve` says it.
 
     asyncio does not see to that on a socket that it did not open: a head would go out, and its body wait
     40 ms for the client to acknowledge it.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=1024)
+    listener = api.listen(Server(host=host, port=port))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -201,15 +218,31 @@ async def _client_left(receive: Receive, seconds: float | None) -> bool:
     return bool(event["type"] == "http.disconnect")
 
 
+def _dialect(path: str) -> tuple[Dialect, re.Match[str]] | None:
+    """The dialect that is asked here, and what the path says."""
+    for dialect in DIALECTS:
+        if found := dialect.path.fullmatch(path):
+            return dialect, found
+    return None
+
+
 def _whole(value: object, *, status: int = 200) -> Played:
     return Played(status=status, headers=sim.JSON, steps=(Step(0.0, msgspec.json.encode(value)),))
 
 
 def _error(path: str, status: int, message: str, *, param: str | None = None) -> Played:
-    if path.startswith("/v1/messages"):
-        return _whole(sim_anthropic.error(status, message), status=status)
+    for dialect in DIALECTS:
+        if dialect.error is not None and dialect.place.match(path):
+            return _whole(dialect.error(status, message), status=status)
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
     return _whole({"error": error}, status=status)
+
+
+def _models(path: str) -> Played | None:
+    if path == "/v1/models":
+        return _whole({"object": "list", "data": [_model(name) for name in NAMES]})
+    name = path.removeprefix("/v1/models/")
+    return None if name == path else _whole(_model(name))
 
 
 def _model(name: str) -> dict[str, Any]:

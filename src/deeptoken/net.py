@@ -305,7 +305,7 @@ class Client:
         """`idle_max` connections are kept idle for each origin, each for `keep_alive_s`.
 
         Raises:
-            ValueError: a proxy's URL is none.
+            Unsendable: a proxy's URL is none.
         """
         for url in (proxies.http, proxies.https):
             if url:
@@ -326,7 +326,7 @@ class Client:
 
         Raises:
             NetError: there was none; its class says why.
-            ValueError: the request cannot be written as HTTP.
+            Unsendable: the request cannot be written as HTTP.
         """
         target = self._targets.get(request.url) or self._learn(request.url)
         head = self._heads.write(request, target.line, target.host)

@@ -10,16 +10,19 @@ could take the part for the whole.
 
 import asyncio
 import re
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
 from deeptoken.answer import Response, Stalled
-from deeptoken.wire.http import HttpRequest, Upload
+from deeptoken.wire.http import HttpRequest, Unsendable, Upload
 
 SLICE_BYTES = 256 * 1024
 """A larger piece of a body is handed over in slices, so that one answered early is not sent to its end."""
 CACHED_MAX = 1024
 """How many sets of headers, and how many URLs, are remembered in the form in which they are sent."""
 LAST_CHUNK = b"0\r\n\r\n"
+
+Answer = TypeVar("Answer")
 
 _METHOD = re.compile(r"[A-Z]+")
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -38,12 +41,12 @@ class Heads:
         """The head of `request`; `line` is its first line after the method, `host` the field of that name.
 
         Raises:
-            ValueError: it cannot be sent as it stands.
+            Unsendable: it cannot be sent as it stands.
         """
         fields, names_host = self.known.get(request.headers) or self._learn(request.headers)
         method = request.method
         if method != "POST" and not _METHOD.fullmatch(method):
-            raise ValueError("A method is one word in capitals.")
+            raise Unsendable("A method is one word in capitals.")
         return f"{method}{line}{'' if names_host else host}{fields}{_length(request)}\r\n".encode("latin-1")
 
     def _learn(self, headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
@@ -66,18 +69,21 @@ def _write_fields(headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
     """The headers of a request as they are sent, and whether ``host`` is among them.
 
     Raises:
-        ValueError: one cannot be sent as it stands, or is not the caller's to send.
+        Unsendable: one cannot be sent as it stands, or is not the caller's to send.
     """
     for name, value in headers:
         if not _NAME.fullmatch(name) or name in _OURS:
-            raise ValueError(f"The header {name!r} cannot be sent: it is no lower-case name, or ours to set.")
+            raise Unsendable(f"The header {name!r} cannot be sent: it is no lower-case name, or ours to set.")
         if _CONTROL.search(value):
-            raise ValueError(f"The value of the header {name!r} has control characters.")
+            raise Unsendable(f"The value of the header {name!r} has control characters.")
     names = {name for name, _ in headers}
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if "accept-encoding" not in names:
         text += "accept-encoding: gzip, deflate\r\n"
-    text.encode("latin-1")
+    try:
+        text.encode("latin-1")
+    except UnicodeError as error:
+        raise Unsendable("The value of a header is beyond Latin-1.") from error
     return text, "host" in names
 
 
@@ -115,6 +121,19 @@ async def send_upload(upload: Upload, link: Link, response: Response, stall_s: f
         raise
     finally:
         sending.over = True
+
+
+async def in_time(sending: Awaitable[Answer], seconds: float) -> Answer:
+    """The answer to a body that comes as slowly as its sender likes.
+
+    Raises:
+        Stalled: there is none by then.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await sending
+    except TimeoutError as error:
+        raise Stalled("The deadline of the call has passed.") from error
 
 
 class _Sending:

@@ -104,6 +104,8 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    timeout_s: float | None = None
+    """The most that one of its calls may take."""
     scope: Scope = "call"
     expires_us: int | None = None
 

@@ -1,8 +1,10 @@
 """An attempt at a channel whose host speaks the caller's dialect, and at one that does not."""
 
+import binascii
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from deeptoken import clock
@@ -13,10 +15,13 @@ from deeptoken.gateway.play import playing
 from deeptoken.gateway.upstream import Answer, Upstream, Wanted
 from deeptoken.money import PicoUsd
 from deeptoken.net import Client
-from deeptoken.providers.base import Asked, Piece
+from deeptoken.providers.base import Asked, Failure, Piece
+from deeptoken.providers.compatible import HOSTS
+from deeptoken.providers.openai import OpenAI
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.wire import messages, responses
 from deeptoken.wire.chat import Chat
+from deeptoken.wire.http import HttpRequest
 from upstreams import Received, Run, ScriptedServer, answer, answering, both_loops
 
 MODEL = Model("m", Price(id=1, model="m", rates=Rates(prompt=PicoUsd(0), completion=PicoUsd(0))))
@@ -122,6 +127,59 @@ def test_what_no_chat_can_carry_is_refused_before_anybody_is_asked(run: Run) -> 
         with pytest.raises(BadRequest) as refused:
             await upstream(client).attempt(candidate("gemini"), wanted(claudes))
         assert refused.value.param == "tools.0.type"
+        await client.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        candidate("openai", "http://127.0.0.1:99999/v1"),
+        candidate("openai", "http://[::1/v1"),
+        candidate("openai", "https://a b/v1"),
+        candidate("vertex"),
+        Candidate(Channel("c", "openai", "c", "http://127.0.0.1:1/v1", {}, secret="\u20ac"), MODEL, "theirs"),
+        Candidate(Channel("c", "openai", "c", "http://127.0.0.1:1/v1", {}, secret="a\nb"), MODEL, "theirs"),
+        Candidate(Channel("c", "bedrock", "c", "https://h.example", {}, secret=":"), MODEL, "theirs"),
+        Candidate(Channel("c", "bedrock", "c", "https://h.example", {}, secret="a:b"), MODEL, "theirs"),
+    ],
+    ids=["port", "host", "spaces", "project", "euro", "line end", "pair", "region"],
+)
+@both_loops
+def test_a_channel_that_nothing_can_be_sent_to_is_misconfigured(run: Run, at: Candidate) -> None:
+    async def main() -> None:
+        client = Client()
+
+        got = await upstream(client).attempt(at, wanted(said()))
+
+        assert isinstance(got, Failure)
+        assert (got.cause, got.status) == ("misconfigured", None)
+        await client.close()
+
+    run(main)
+
+
+class Faulty(OpenAI):
+    """It fails over its own feet."""
+
+    error: Exception
+
+    def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ValueError(), binascii.Error(), msgspec.DecodeError()], ids=repr)
+@both_loops
+def test_a_fault_of_ours_is_not_the_channel_s(run: Run, error: Exception) -> None:
+    async def main() -> None:
+        client, faulty = Client(), Faulty(HOSTS[0])
+        faulty.error = error
+        made = Upstream(client, {"openai": faulty}, playing, Credentials(client))
+
+        with pytest.raises(type(error)):
+            await made.attempt(candidate("openai", "http://127.0.0.1:1/v1"), wanted(said()))
+
         await client.close()
 
     run(main)

@@ -32,8 +32,6 @@ LARGE = recording("m/up", bytes(2 * MEBIBYTE))
 REFUSED = told({"error": {"message": "too quiet", "type": "invalid_request_error", "code": "quiet"}})
 REFUSED = REFUSED.replace(b"200 OK", b"400 Bad Request")
 SERVER = f"body_bytes_max = {MOST}\nbody_idle_seconds = 0.4\n"
-
-
 CASES = ("500", "503", "429", "reset", "500-begun", "503-begun", "429-begun", "reset-begun")
 """How a provider fails that has heard a form, or has begun to."""
 

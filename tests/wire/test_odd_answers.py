@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from odd_scene import ANYTHING, DETAIL, FACTS, OTHER, Path, paths, replaced
+from odd_scene import ANYTHING, DETAIL, FACTS, OTHER
 
 from deeptoken.providers.base import Asked, Malformed, Piece
 from deeptoken.providers.registry import PROVIDERS
@@ -24,6 +24,7 @@ from deeptoken.wire.completions import Texts
 from deeptoken.wire.messages_answer import message
 from deeptoken.wire.responses_answer import End, response
 from deeptoken.wire.usage import Usage
+from odd_shapes import Path, paths, replaced
 
 ASKED = Asked(model="acme/one", id="chatcmpl-1", created=7)
 TEXT = completions.read(b'{"model":"acme/one","prompt":"hi"}')

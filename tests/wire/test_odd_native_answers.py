@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from odd_scene import ANYTHING, FACTS, Path, paths, replaced
+from odd_scene import ANYTHING, FACTS
 
 from deeptoken.providers.base import Asked, Malformed, Piece, Stream
 from deeptoken.providers.compatible import HOSTS
@@ -23,6 +23,7 @@ from deeptoken.wire.messages_answer import costed
 from deeptoken.wire.messages_assembler import Assembler
 from deeptoken.wire.responses_answer import End, passed
 from deeptoken.wire.usage import Usage
+from odd_shapes import Path, paths, replaced
 
 COST = {"cost": 7}
 MESSAGE: dict[str, Any] = {

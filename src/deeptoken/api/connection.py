@@ -161,7 +161,6 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > FIELDS_MAX or size > self.settings.header_bytes_max:
             self._refuse(_head_too_large(self.settings.header_bytes_max))
             return
-        self._in_body = True
         if self.url.startswith(HOT) or (not self.url.startswith(b"/") and self._is_absolute()):
             self._hot()
         else:
@@ -171,6 +170,7 @@ class Connection(HttpToolsProtocol):
             self.url, self.expect_100_continue = url, expected
             self.headers += headers
             super().on_headers_complete()
+        self._in_body = True
 
     def _is_absolute(self) -> bool:
         """A hot route with the scheme and host before it (RFC 9112, section 3.2.2): they are cut off."""

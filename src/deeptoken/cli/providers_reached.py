@@ -20,7 +20,7 @@ from deeptoken.store.secrets import key_file, load_secrets
 from deeptoken.store.sqlite import StoreError
 from deeptoken.wire import embeddings
 from deeptoken.wire.chat import read
-from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.http import HttpRequest, Unsendable
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -46,7 +46,7 @@ def models_request(channel: Channel) -> HttpRequest:
     """The provider's list of models: a call that costs nothing and shows whether the credential is right.
 
     Raises:
-        ValueError: no call can be made of the channel.
+        Unsendable: no call can be made of the channel.
     """
     provider = PROVIDERS[channel.provider]
     speaks = not isinstance(provider, OpenAI) or provider.host.chats
@@ -84,7 +84,7 @@ async def _reach(client: Client, credentials: Credentials, channel: Channel) -> 
         response = await client.send(request, connect_s=CONNECT_SECONDS, head_s=ANSWER_SECONDS)
     except NetError as error:
         return Check(name, "failed", f"{where} does not answer: {error}")
-    except (ValueError, NoToken) as error:
+    except (Unsendable, NoToken) as error:
         return Check(name, "failed", f"{where}: {error}" if where else str(error))
     answered = f"{where} answers in {(clock.monotonic() - began) * 1_000:.0f} ms"
     if response.status in (401, 403) or await _refuses(channel, response):

@@ -26,7 +26,7 @@ from deeptoken.catalog.model import Candidate, Channel
 from deeptoken.net import NetError, Response, Stalled, Unreachable
 from deeptoken.providers.base import Cause, Failure
 from deeptoken.providers.sigv4 import sign
-from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.http import HttpRequest, Unsendable
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -158,7 +158,7 @@ class Credentials:
             return _token_of(response.status, await response.whole(ANSWER_S))
         except NetError as error:
             raise NoToken(Failure(cause=_cause(error), message="No token could be fetched.")) from None
-        except ValueError:
+        except Unsendable:
             raise _refused("The address for tokens cannot be asked.") from None
 
 

@@ -142,17 +142,6 @@ class Health:
             return HEALTHY
         return _standing(reach, target, now)
 
-    def standings(self, model: str, now: float) -> dict[str, Standing]:
-        """Of `model` on each channel where it is not `HEALTHY`: what a plan needs to know."""
-        if not self._ill and not self._ill_reach:
-            return {}
-        found = {}
-        for channel in [*self._ill.get(model, UNKNOWN), *self._ill_reach]:
-            standing = self.standing(channel, model, now)
-            if standing is not HEALTHY:
-                found[channel] = standing
-        return found
-
     def speed(self, channel: str, model: str) -> Speed | None:
         """None: nothing was measured yet."""
         target = self._targets.get((channel, model))

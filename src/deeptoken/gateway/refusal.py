@@ -1,6 +1,7 @@
 """What the ledger answers to a hold, as an error for the caller; how the end of a call stands in its row."""
 
 from math import ceil
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,8 @@ from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
 from deeptoken.money import NanoUsd, show
 
 SECOND_US = 1_000_000
+
+Problem = TypeVar("Problem", bound=BaseException | None)
 
 
 class Replay(Exception):
@@ -106,8 +109,10 @@ def status_of(error: BaseException | None, *, left: bool) -> tuple[int, str | No
     return (499, "client_closed_request") if left else (Overloaded.status, Overloaded.code)
 
 
-def legible(error: msgspec.DecodeError, answer: Answer) -> DeeptokenError:
-    """What nobody can read of an answer, such as a number beyond all numbers: it is not valid."""
+def legible(error: Problem, answer: Answer | None) -> Problem | DeeptokenError:
+    """Where nobody can read what an answer says, such as a number beyond all numbers: it is not valid."""
+    if answer is None or not isinstance(error, msgspec.DecodeError):
+        return error
     answer.failure = invalid(str(error))
     told = final(answer.failure, answer.at)
     told.__cause__ = error

@@ -96,7 +96,7 @@ class Gateway:
         with self.room:
             chat = await _read(call, peer)
             sought = _authorised(call, snapshot, caller, chat)
-            deadline = self._deadline(call, chat)
+            deadline = self._deadline(call, chat, caller)
             with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
                 opened = Tab if chat.task is None else TaskTab
@@ -122,11 +122,14 @@ class Gateway:
         with self.room:
             chat = await _read(call, peer)
             sought = _authorised(call, snapshot, caller, chat)
-            self._deadline(call, chat)
+            self._deadline(call, chat, caller)
             return caller, sought
 
-    def _deadline(self, call: Inbound, chat: Chat) -> float:
+    def _deadline(self, call: Inbound, chat: Chat, caller: Caller) -> float:
+        """The soonest of the server's, the key's and the caller's own."""
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
+        if caller.timeout_s is not None:
+            most = min(most, caller.timeout_s)
         return call.deadline(most)
 
 

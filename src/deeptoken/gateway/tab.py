@@ -317,35 +317,42 @@ class Tab:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        trace, left = self._call.trace, self._left()
+        left, end = self._left(), legible(error, self._call.trace.answer)
         if isinstance(error, Exception) and not isinstance(error, Cut):
             self._meter.forget(self._given)
-        trace.outcome = self._outcome(error, left)
-        trace.bill = self._bill(None, NanoUsd(0))
-        end, reply = error, None
+        nothing = bill = self._bill(None, NanoUsd(0))
         try:
-            trace.bill = await self._reckon(trace.outcome)
-            if error is None:
-                self._delivery.compose(trace.bill)
-                reply = None if self._call.claim is None else self._delivery.kept()
+            bill = await self._reckon(self._outcome(end, left))
+            reply = self._written(bill) if error is None else None
         except BaseException as problem:
-            # Settled first, raised then. A whole answer that cannot be written is none; of a stream all but
-            # its end was delivered.
-            end, trace.outcome = problem, self._outcome(problem, left)
-            if not self._chat.stream:
-                trace.bill = self._bill(None, NanoUsd(0))
-        if isinstance(end, msgspec.DecodeError) and trace.answer is not None:
-            end = legible(end, trace.answer)
-        trace.status, trace.code = status_of(end, left=left)
-        if end is not None and self._call.claim is not None:
-            reply = charge_alone(self._call, trace.bill.charged, trace.status)
-        took_ms = round((clock.monotonic() - self._call.began) * 1_000)
-        settle = trace.settlement(self._call.id, trace.bill, trace.outcome, took_ms, reply)
-        settled = await self._ledger.post(settle)
+            # A whole answer that cannot be written is none; of a stream all but its end was delivered.
+            await self._settle(bill if self._chat.stream else nothing, None, problem, left)
+            raise
+        settled = await self._settle(bill, reply, end, left)
         if end is not None and end is not error:
             raise end
         if not isinstance(settled, Settled) and error is None:
             raise DeeptokenError
+
+    async def _settle(
+        self, bill: Bill, reply: StoredReply | None, end: BaseException | None, left: bool
+    ) -> Posted:
+        """The call ended by `end`: its hold becomes its row."""
+        trace, call = self._call.trace, self._call
+        trace.bill, trace.outcome = bill, self._outcome(end, left)
+        trace.status, trace.code = status_of(end, left=left)
+        if end is not None and call.claim is not None:
+            reply = charge_alone(call, bill.charged, trace.status)
+        took_ms = round((clock.monotonic() - call.began) * 1_000)
+        return await self._ledger.post(trace.settlement(call.id, bill, trace.outcome, took_ms, reply))
+
+    def _written(self, bill: Bill) -> StoredReply | None:
+        """What is left of the answer is written; what is kept of it for a repeat."""
+        try:
+            self._delivery.compose(bill)
+        except msgspec.DecodeError as error:
+            raise legible(error, self._call.trace.answer) from error
+        return None if self._call.claim is None else self._delivery.kept()
 
     def _outcome(self, error: BaseException | None, left: bool) -> Outcome:
         begun = self._chat.stream and (isinstance(error, Cut) or self._meter.heard)

@@ -4,7 +4,6 @@ attempt   -> `Answer` once the first content is there (the commit point), or `Fa
 Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -20,7 +19,9 @@ from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider,
 from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
+from deeptoken.request import in_time
 from deeptoken.wire.chat import Chat
+from deeptoken.wire.http import Unsendable
 from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
@@ -28,6 +29,7 @@ ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 SOME = 0.001
 EARLY_S = 0.01
 """A timer of a loop may come a little before its time."""
+LATE = "The provider did not answer within the call's own time: X-DeepToken-Timeout, or the gateway's limit."
 END_S = 0.1
 
 
@@ -275,14 +277,18 @@ class Upstream:
         first_by = min(began + patience_s, wanted.deadline)
         try:
             sending = self._send(provider, at, wanted, first_by)
-            response = await (sending if wanted.upload is None else _in_time(sending, wanted.deadline))
+            if wanted.upload is not None:
+                sending = in_time(sending, max(SOME, wanted.deadline - began))
+            response = await sending
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
-            return _failed(Stalled() if over and isinstance(error, Unreachable) else error)
+            return _told_late(
+                _failed(Stalled() if over and isinstance(error, Unreachable) else error), wanted.deadline
+            )
         except NoToken as error:
             return error.failure
-        except ValueError:
+        except Unsendable:
             # A credential or an address that no request can carry. Its text stays out of every message.
             return Failure(
                 cause="misconfigured", message="The channel's credential or address cannot be sent."
@@ -300,7 +306,7 @@ class Upstream:
         if failure is not None:
             wanted.heard = answer.heard
             response.close()
-            return failure
+            return _told_late(failure, wanted.deadline)
         answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
 
@@ -352,19 +358,6 @@ async def _beginning(response: Response, by: float) -> bytes:
     return b"".join(parts)
 
 
-async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
-    """The answer to a body that comes as slowly as its sender likes.
-
-    Raises:
-        Stalled: the deadline has passed.
-    """
-    try:
-        async with asyncio.timeout(max(SOME, deadline - clock.monotonic())):
-            return await sending
-    except TimeoutError as error:
-        raise Stalled("The deadline of the call has passed.") from error
-
-
 def _nothing() -> None:
     """Nobody wants to know."""
 
@@ -383,6 +376,13 @@ def invalid(what: str) -> Failure:
     return Failure(
         cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
     )
+
+
+def _told_late(failure: Failure, deadline: float) -> Failure:
+    """Whose time was over, if it was the call's own and not the channel's."""
+    if failure.cause != "slow" or failure.status is not None or clock.monotonic() < deadline - EARLY_S:
+        return failure
+    return msgspec.structs.replace(failure, message=LATE)
 
 
 def _failed(error: NetError | Malformed) -> Failure:

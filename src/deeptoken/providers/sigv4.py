@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
-from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.http import HttpRequest, Unsendable
 
 SERVICE = "bedrock"
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -34,7 +34,7 @@ def sign(request: HttpRequest, secret: str, options: Mapping[str, object], now_s
     """The request as AWS wants it at `now_s`, seconds since 1970. An API key needs no signature.
 
     Raises:
-        ValueError: the secret is no pair of keys, or nothing tells the region. The message has none of it.
+        Unsendable: the secret is no pair of keys, or nothing tells the region. The message has none of it.
     """
     if ":" not in secret:
         return request
@@ -46,7 +46,7 @@ def sign(request: HttpRequest, secret: str, options: Mapping[str, object], now_s
 def credentials(secret: str) -> Credentials:
     parts = secret.split(":", 2)
     if len(parts) < 2 or not all(parts):
-        raise ValueError("The credential is not ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN].")
+        raise Unsendable("The credential is not ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN].")
     return Credentials(*parts)
 
 
@@ -57,7 +57,7 @@ def region_of(url: str, options: Mapping[str, object]) -> str:
         return told
     found = REGION_IN_HOST.search(urlsplit(url).hostname or "")
     if found is None:
-        raise ValueError("Nothing tells the region: set the channel's region.")
+        raise Unsendable("Nothing tells the region: set the channel's region.")
     return found[1]
 
 

@@ -3,13 +3,13 @@
 Source: platform.claude.com/docs/en/api/messages and .../build-with-claude/streaming, read 2026-11-23.
 """
 
-from collections.abc import Iterable, Iterator
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from deeptoken.providers import sim
-from deeptoken.providers.sim import Played, Step
+from deeptoken.providers.sim_dialect import Dialect, arguments_of, text_of
 from deeptoken.wire.chat import Chat, ChatRequest, Function, Message, Tool
 
 ERRORS = {
@@ -22,6 +22,7 @@ ERRORS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+COUNT_TOKENS = re.compile("/v1/messages/count_tokens")
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
 
@@ -58,7 +59,7 @@ def chat(body: bytes) -> Chat:
         msgspec.DecodeError: it is none.
     """
     asked = msgspec.json.decode(body, type=MessagesRequest)
-    messages = [] if asked.system is None else [Message(role="system", content=_text(asked.system))]
+    messages = [] if asked.system is None else [Message(role="system", content=text_of(asked.system))]
     for message in asked.messages:
         messages += _messages(message)
     tools = [
@@ -83,18 +84,11 @@ def chat(body: bytes) -> Chat:
     return Chat(request=request, fields={}, extra={}, size=len(body))
 
 
-def translated(played: Played, request: ChatRequest) -> Played:
-    """What sim says in OpenAI's dialect, with the same waits, breaks and errors."""
-    if played.status >= 400:
-        [step] = played.steps
-        said = msgspec.json.decode(step.data)["error"]["message"]
-        return _with_body(played, step.wait_s, error(played.status, said))
-    if request.stream:
-        return msgspec.structs.replace(played, steps=_streamed(played.steps, sim.prompt_tokens(request)))
-    if played.breaks or played.stalls:
-        return played
-    [step] = played.steps
-    return _with_body(played, step.wait_s, _message(msgspec.json.decode(step.data)))
+def counted(body: bytes) -> dict[str, Any]:
+    """The answer of count_tokens. Raises:
+    msgspec.DecodeError: it is no request.
+    """
+    return {"input_tokens": sim.prompt_tokens(chat(body).request)}
 
 
 def error(status: int, message: str) -> dict[str, Any]:
@@ -102,38 +96,26 @@ def error(status: int, message: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": None}
 
 
-def _with_body(played: Played, wait_s: float, body: dict[str, Any]) -> Played:
-    return msgspec.structs.replace(played, steps=(Step(wait_s, msgspec.json.encode(body)),))
-
-
 def _messages(message: Asked) -> list[Message]:
     if isinstance(message.content, str):
         return [Message(role=message.role, content=message.content)]
     results = [
-        Message(role="tool", content=_text(block.get("content")), tool_call_id=str(block.get("tool_use_id")))
+        Message(
+            role="tool", content=text_of(block.get("content")), tool_call_id=str(block.get("tool_use_id"))
+        )
         for block in message.content
         if block.get("type") == "tool_result"
     ]
-    text = _text(message.content)
+    text = text_of(message.content)
     return [*([Message(role=message.role, content=text)] if text or not results else []), *results]
 
 
-def _text(content: object) -> str:
-    if isinstance(content, list):
-        texts = [block.get("text") for block in content if isinstance(block, dict)]
-        return " ".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
-
-
-def _message(completion: dict[str, Any]) -> dict[str, Any]:
+def whole(chat: Chat, completion: dict[str, Any]) -> dict[str, Any]:
     choice = completion["choices"][0]
     content: list[dict[str, Any]] = []
     for call in choice["message"].get("tool_calls", ()):
         # What the limit cut off is no JSON, and Anthropic's answer has no place for such.
-        arguments = (
-            msgspec.json.decode(call["function"]["arguments"]) if choice["finish_reason"] != "length" else {}
-        )
-        content.append({**_block(call), "input": arguments})
+        content.append({**_block(call), "input": arguments_of(call, choice["finish_reason"]) or {}})
     if choice["message"]["content"]:
         content.append({"type": "text", "text": choice["message"]["content"]})
     usage = completion["usage"]
@@ -165,39 +147,49 @@ def _block(call: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _streamed(steps: Iterable[Step], prompt_tokens: int) -> Iterator[Step]:
-    reason = ""
-    for step in steps:
-        events = b""
-        for line in step.data.split(b"\n\n"):
-            if not line or line == b"data: [DONE]":
-                continue
-            chunk = msgspec.json.decode(line.removeprefix(b"data: "))
-            if chunk["choices"] and chunk["choices"][0]["finish_reason"]:
-                reason = chunk["choices"][0]["finish_reason"]
-            events += _events(chunk, prompt_tokens, reason)
-        yield Step(step.wait_s, events)
+class Events:
+    """Of one stream: one block, and how it ended."""
 
+    def __init__(self, chat: Chat) -> None:
+        self._prompt_tokens = sim.prompt_tokens(chat.request)
+        self._reason = ""
 
-def _events(chunk: dict[str, Any], prompt_tokens: int, reason: str) -> bytes:
-    if not chunk["choices"]:
-        delta = {"stop_reason": STOP_REASONS[reason], "stop_sequence": None}
-        usage = {"output_tokens": chunk["usage"]["completion_tokens"]}
-        return _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
-    delta = chunk["choices"][0]["delta"]
-    calls = delta.get("tool_calls")
-    if "role" in delta:
-        message = _head(chunk) | {"usage": {"input_tokens": prompt_tokens, "output_tokens": 1}}
-        block = _block(calls[0]) if calls else {"type": "text", "text": ""}
-        start = _event("content_block_start", index=0, content_block=block)
-        return _event("message_start", message=message) + start + _event("ping")
-    if calls:
-        part = {"type": "input_json_delta", "partial_json": calls[0]["function"]["arguments"]}
-        return _event("content_block_delta", index=0, delta=part)
-    if "content" in delta:
-        return _event("content_block_delta", index=0, delta={"type": "text_delta", "text": delta["content"]})
-    return _event("content_block_stop", index=0)
+    def __call__(self, chunk: dict[str, Any]) -> bytes:
+        if not chunk["choices"]:
+            delta = {"stop_reason": STOP_REASONS[self._reason], "stop_sequence": None}
+            usage = {"output_tokens": chunk["usage"]["completion_tokens"]}
+            return _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
+        self._reason = chunk["choices"][0]["finish_reason"] or self._reason
+        delta = chunk["choices"][0]["delta"]
+        calls = delta.get("tool_calls")
+        if "role" in delta:
+            message = _head(chunk) | {"usage": {"input_tokens": self._prompt_tokens, "output_tokens": 1}}
+            block = _block(calls[0]) if calls else {"type": "text", "text": ""}
+            start = _event("content_block_start", index=0, content_block=block)
+            return _event("message_start", message=message) + start + _event("ping")
+        if calls:
+            part = {"type": "input_json_delta", "partial_json": calls[0]["function"]["arguments"]}
+            return _event("content_block_delta", index=0, delta=part)
+        if "content" in delta:
+            part = {"type": "text_delta", "text": delta["content"]}
+            return _event("content_block_delta", index=0, delta=part)
+        return _event("content_block_stop", index=0)
 
 
 def _event(kind: str, **fields: object) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode({"type": kind} | fields))
+
+
+def _read(body: bytes, path: re.Match[str]) -> Chat:
+    return chat(body)
+
+
+DIALECT = Dialect(
+    path=re.compile("/v1/messages"),
+    place=re.compile("/v1/messages"),
+    read=_read,
+    whole=whole,
+    events=Events,
+    error=error,
+    id="msg_",
+)

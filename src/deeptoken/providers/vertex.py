@@ -32,7 +32,7 @@ from deeptoken.providers.gemini_answer import failure
 from deeptoken.providers.gemini_frames import BLANK
 from deeptoken.providers.gemini_stream import ContentStream
 from deeptoken.wire.chat import Chat
-from deeptoken.wire.http import HttpRequest
+from deeptoken.wire.http import HttpRequest, Unsendable
 
 GLOBAL = "global"
 MULTI_REGIONS = ("us", "eu")
@@ -60,7 +60,7 @@ class Vertex:
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
         """Raises:
         BadRequest: the model cannot do what is asked; `param` names it.
-        ValueError: the channel has no project, and its credential names none.
+        Unsendable: the channel has no project, and its credential names none.
         """
         if chat.task is not None:
             raise unable("Vertex", chat.task)
@@ -190,7 +190,7 @@ def _place(at: Candidate, *, keyed: bool) -> str:
         return f"{base}/projects/{quote(project, safe=':')}/locations/{quote(location)}"
     if keyed and channel.secret.startswith(API_KEY):
         return base
-    raise ValueError("The channel has no project.")
+    raise Unsendable("The channel has no project.")
 
 
 def _host(location: str) -> str:

@@ -5,6 +5,10 @@ from typing import Protocol
 import msgspec
 
 
+class Unsendable(ValueError):
+    """A credential, an address or a header that no request can carry. Its text may have a secret in it."""
+
+
 class Upload(Protocol):
     """A body that comes in pieces and is sent as it comes. It can be read once."""
 

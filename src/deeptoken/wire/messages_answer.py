@@ -18,6 +18,7 @@ from deeptoken.wire.thoughts import FORMAT, Block, block_of, thinking
 from deeptoken.wire.usage import Usage
 
 END_TURN, TOOL_USE, MAX_TOKENS, REFUSAL = "end_turn", "tool_use", "max_tokens", "refusal"
+ID = "msg_"
 STOP_REASONS = {
     "stop": END_TURN,
     "length": MAX_TOKENS,
@@ -55,7 +56,7 @@ def message(
         sequence=choice.get("stop_reason"),
     )
     answer: dict[str, Any] = {
-        "id": told.get("id"),
+        "id": id_of(str(told.get("id") or "")),
         "type": "message",
         "role": "assistant",
         "model": told.get("model"),
@@ -74,6 +75,11 @@ def costed(native: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
     """A Message that a provider told, with what else stands in its usage."""
     usage = _decoded(native.get("usage"))
     return {**native, "usage": {**(usage if isinstance(usage, dict) else {}), **more}}
+
+
+def id_of(id: str) -> str:
+    """An answer's id as this dialect writes it, of what the provider wrote: ``msg_...``."""
+    return id if id.startswith(ID) else ID + id.removeprefix("chatcmpl-")
 
 
 def stop(finish: str | None, *, called: bool, refused: bool, sequence: object) -> tuple[str, str | None]:

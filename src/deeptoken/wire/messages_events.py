@@ -19,7 +19,7 @@ import msgspec
 
 from deeptoken.errors import DeeptokenError
 from deeptoken.wire.choice import objects_of
-from deeptoken.wire.messages_answer import MAX_TOKENS, NO_NAMES, costed, stop, usage_told
+from deeptoken.wire.messages_answer import MAX_TOKENS, NO_NAMES, costed, id_of, stop, usage_told
 from deeptoken.wire.messages_blocks import Blocks, encode, event
 from deeptoken.wire.messages_errors import error_body
 from deeptoken.wire.usage import Usage
@@ -113,7 +113,7 @@ class Events:
         if not data:
             return b""
         told = _chunk(data)
-        events = b"" if self._started else self._start(told.id or self._id)
+        events = b"" if self._started else self._start(id_of(told.id or self._id))
         for choice in told.choices:
             if choice.index:
                 continue
