@@ -3,6 +3,7 @@
 #   make run          the gateway with a demo key, on 127.0.0.1:8080
 #   make test         all tests
 #   make conformance-clients   other people's clients: LangChain, Pydantic AI, Instructor, Vercel's AI SDK
+#   make compatibility   write docs/compatibility.md anew
 #   make check        format, lint, types, imports, house rules
 #   make bench        the figures of benchmarks/RESULTS.md; bench-quick and bench-long: less and more
 #   make lock         write both lock files anew
@@ -14,7 +15,7 @@ COMPILE := env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pytho
 	--generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: setup run test unit conformance conformance-clients check bench bench-quick bench-long lock
+.PHONY: setup run test unit conformance conformance-clients compatibility check bench bench-quick bench-long lock
 
 setup: $(READY)
 
@@ -42,6 +43,10 @@ conformance: $(READY)
 
 conformance-clients: $(READY)
 	@$(BIN)/python -m pytest tests/conformance/clients.py
+
+compatibility: $(READY)
+	@PYTHONPATH=tests:tests/conformance $(BIN)/python tests/conformance/compatibility.py >.compatibility.md
+	@mv .compatibility.md docs/compatibility.md
 
 check: $(READY)
 	@$(BIN)/ruff format --quiet --check .

@@ -56,17 +56,17 @@ provider = "sim"
 "gpt-image-2.5-flare" = "text"
 
 [[channels]]
-name = "sim-claude"
-provider = "sim"
-models = {{ "claude-*" = "text" }}
-
-[[channels]]
 name = "broken"
 provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
 
 [[models]]
-id = "gpt-*"
+id = "gpt-6-*"
+prompt = 1
+completion = 2
+
+[[models]]
+id = "gpt-3.5-*"
 prompt = 1
 completion = 2
 
@@ -79,11 +79,6 @@ completion = 2
 id = "omni-moderation-2024-09-26"
 prompt = 0
 completion = 0
-
-[[models]]
-id = "claude-*"
-prompt = 1
-completion = 2
 
 [[models]]
 id = "broken/*"

@@ -208,7 +208,21 @@ class World:
                 leaving.cancel()
         return call
 
+    async def refused(self) -> None:
+        """Make a call that is let in, and that its wallet refuses then."""
+        call = Call(len(self.calls), HELLO, now(), now() + DEADLINE_S)
+        self.calls.append(call)
+        route, _, _ = await self._routed(call)
+        with route:
+            pass
+
     async def _answered(self, call: Call) -> None:
+        route, inbound, wanted = await self._routed(call)
+        with route:
+            await self._relayed(call, route, wanted)
+            inbound.trace.outcome = "complete"
+
+    async def _routed(self, call: Call) -> tuple[Route, Inbound, Wanted]:
         said, began = call.said, virtual_loop.loop().time()
         deadline = began + said.deadline_s
         conversation = said.conversation or f"call {call.number}"
@@ -217,10 +231,9 @@ class World:
         caller = Caller("key", "key", said.wallet, said.wallet, said.group)
         number = str(call.number)
         inbound = Inbound(number, number, "/v1/chat/completions", None, None, began)
-        with await self.router.route(inbound, sought, caller, deadline) as route:
-            asked = Asked(model=said.models[0], id=number, created=0)
-            await self._relayed(call, route, Wanted(chat, asked, said.stream, None, deadline))
-            inbound.trace.outcome = "complete"
+        route = await self.router.route(inbound, sought, caller, deadline)
+        asked = Asked(model=said.models[0], id=number, created=0)
+        return route, inbound, Wanted(chat, asked, said.stream, None, deadline)
 
     async def _relayed(self, call: Call, route: Route, wanted: Wanted) -> None:
         with closing(await route.first_answer(wanted)) as answer:

@@ -8,7 +8,7 @@ import pytest
 
 from deeptoken import config, ids
 from deeptoken.catalog.model import Group, Timeouts
-from deeptoken.config import environment, find, from_environment, load, warnings
+from deeptoken.config import environment, find, load, warnings
 from deeptoken.settings import ConfigError, Secret, Server, Settings
 
 PROVIDERS = {"openai": "https://api.openai.com/v1", "sim": "", "azure": None}
@@ -89,6 +89,7 @@ ceilings = {{ "5h" = 5.0, "7d" = 100 }}
 rpm = 600
 tpm = 100000
 concurrency = 5
+timeout = 2.5
 scope = "read"
 expires = 2027-01-31T00:00:00Z
 
@@ -203,6 +204,7 @@ def test_a_key_is_read_by_its_digest(tmp_path: Path) -> None:
 
     assert (key.name, key.owner, key.digest, key.shown) == ("ci", "user:ops", ids.digest(KEY), KEY[:8])
     assert (key.models, key.rpm, key.tpm, key.concurrency, key.scope) == (("gpt-*",), 600, 100_000, 5, "read")
+    assert (key.timeout_s, hashed.timeout_s) == (2.5, None)
     assert key.networks == (ipaddress.ip_network("192.0.2.0/24"),)
     expires = datetime.datetime(2027, 1, 31, tzinfo=datetime.UTC)
     assert key.expires_us == int(expires.timestamp()) * 1_000_000
@@ -346,19 +348,6 @@ def test_a_named_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         find(tmp_path / "gone.toml", {})
     with pytest.raises(ConfigError, match=r"no such file; DEEPTOKEN_CONFIG names it"):
         find(None, {"DEEPTOKEN_CONFIG": str(tmp_path / "gone.toml")})
-
-
-def test_keys_in_the_environment_become_channels() -> None:
-    variables = {
-        "openai": ("OPENAI_API_KEY", "https://api.openai.com/v1"),
-        "anthropic": ("ANTHROPIC_API_KEY", "https://api.anthropic.com"),
-    }
-
-    (channel,) = from_environment({"OPENAI_API_KEY": "sk-x", "ANTHROPIC_API_KEY": " "}, variables)
-
-    assert (channel.name, channel.provider, channel.secret) == ("openai", "openai", "sk-x")
-    assert (channel.base_url, channel.models) == ("https://api.openai.com/v1", {})
-    assert "sk-x" not in repr(channel)
 
 
 def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

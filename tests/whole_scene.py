@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -89,8 +90,10 @@ class Connection:
         async with asyncio.timeout(SECONDS_MAX):
             raw = await self.reader.readuntil(b"\r\n\r\n")
         first, *lines = raw.decode("latin-1").split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines if line)
-        return int(first.split()[1]), {name.lower(): value for name, value in headers.items()}
+        fields = [line.split(": ", 1) for line in lines if line]
+        headers = {name.lower(): value for name, value in fields}
+        assert len(headers) == len(fields), f"a header stands twice: {lines}"
+        return int(first.split()[1]), headers
 
     async def chunk(self) -> bytes:
         """The next chunk of a chunked body; empty at its end."""
@@ -127,8 +130,10 @@ class Whole:
         self.orders = orders
         self._clients: list[Connection] = []
 
-    async def connect(self) -> Connection:
-        connection = Connection(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Connection:
+        name = None if tls is None else "localhost"
+        streams = await asyncio.open_connection("127.0.0.1", self.port, ssl=tls, server_hostname=name)
+        connection = Connection(*streams)
         self._clients.append(connection)
         return connection
 

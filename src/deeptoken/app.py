@@ -147,9 +147,14 @@ class Running:
         except (ConfigError, StoreError) as error:
             self._log.event("reload_failed", "error", error=str(error))
             return
-        self.settings = settings
+        file, started = str(settings.file), self.settings.server
+        if settings.server == started:
+            self._log.event("reloaded", file=file)
+        else:
+            ignored = "[server] has changed, which holds from a restart on"
+            self._log.event("reloaded", "warning", file=file, ignored=ignored)
+        self.settings = msgspec.structs.replace(settings, server=started)
         self._stale.set()
-        self._log.event("reloaded", file=str(settings.file))
 
     def state(self) -> dict[str, Any]:
         """What `/readyz` says. The providers' health does not count, else their outage would be ours."""
@@ -162,11 +167,12 @@ class Running:
         return {"ready": ready, **checks}
 
     def health(self) -> dict[str, Any]:
-        """What it says of the channels, to operators."""
+        """What it says of the channels, and whose they are, to operators."""
         means = self.gateway.router.means
         channels = self.gateway.snapshot.catalog.channels
         found, left_out = conditions(channels, means.health.states(means.now()))
-        return {"health": found, "health_left_out": left_out}
+        installation = self.settings.database.installation
+        return {"installation": installation, "health": found, "health_left_out": left_out}
 
 
 def _in_use(snapshot: Snapshot) -> set[str]:

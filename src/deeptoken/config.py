@@ -2,7 +2,6 @@
 
     find            which file: --config, else DEEPTOKEN_CONFIG, else ./deeptoken.toml
     load            that file as settings, checked whole; the first thing wrong stops it, with its line
-    from_environment    channels for the provider keys that are in the environment, for a first try
 
 Every value outside lists can be set by a variable: DEEPTOKEN_SERVER__PORT=9000 is `port` in ``[server]``.
 Numbers are read as decimals; no float ever holds money.
@@ -20,10 +19,9 @@ import msgspec
 
 from deeptoken import config_options
 from deeptoken import config_sections as sections
-from deeptoken.catalog.model import Channel
-from deeptoken.config_fields import Field, Wrong, nearest, quote, secret_of, table, tables
+from deeptoken.config_fields import Field, Wrong, nearest, quote, table, tables
 from deeptoken.config_lines import Lines, Path
-from deeptoken.settings import ConfigError, Secret, Settings
+from deeptoken.settings import ConfigError, Settings
 
 FILE = "deeptoken.toml"
 PREFIX = "DEEPTOKEN_"
@@ -88,35 +86,6 @@ def load(
         raise _located(wrong, raw, path, text, variables) from None
     told = tuple(_place(place, raw) for place in plain if place not in variables)
     return msgspec.structs.replace(settings, plain_secrets=told)
-
-
-def from_environment(environ: Mapping[str, str], variables: Mapping[str, tuple[str, str]]) -> list[Channel]:
-    """A channel for each provider whose key is in the environment, with all that the price book knows of it.
-
-    `variables` gives the name of each provider's variable and its base URL.
-
-    Raises:
-        ConfigError: a key that cannot be one.
-    """
-    return [
-        Channel(
-            name=provider,
-            provider=provider,
-            label=provider,
-            base_url=base_url,
-            models={},
-            secret=_told(environ, variable),
-        )
-        for provider, (variable, base_url) in variables.items()
-        if environ.get(variable, "").strip()
-    ]
-
-
-def _told(environ: Mapping[str, str], variable: str) -> Secret:
-    try:
-        return secret_of(environ[variable], ())
-    except Wrong as wrong:
-        raise ConfigError(f"the environment variable {variable}: {wrong.message}") from None
 
 
 def known_settings() -> dict[str, list[str]]:

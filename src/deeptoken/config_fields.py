@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from deeptoken.catalog.patterns import is_valid
 from deeptoken.config_lines import Path
@@ -23,6 +24,9 @@ REGION = "{region}"
 """Stands in the address of a provider that has one for each region."""
 SECONDS_MAX = 10**8
 """Three years. What should last longer is no timeout."""
+
+CALLS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/v1/messages", "/messages")
+"""What is put behind a base URL, and often written into it."""
 
 _REGION = re.compile(r"[a-z0-9-]{1,63}")
 
@@ -194,6 +198,24 @@ def pattern(value: Any, path: Path) -> str:
     return str(value)
 
 
+def key_name(value: Any, path: Path) -> str:
+    """The name of an API key."""
+    if "/" in text(value, path):
+        raise Wrong(path, "a key's name has no slash: owner/name is how two of one name are told apart")
+    return str(value)
+
+
+def sha256(value: Any, path: Path) -> bytes:
+    """The SHA-256 of a secret."""
+    try:
+        digest = bytes.fromhex(text(value, path))
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise Wrong(path, "expected a SHA-256: 64 hexadecimal digits")
+    return digest
+
+
 def network(value: Any, path: Path) -> Network:
     """An address or a CIDR range, v4 or v6."""
     try:
@@ -206,7 +228,20 @@ def address_of(value: Any, path: Path) -> str:
     """A base URL, without the slash at its end."""
     if not text(value, path).startswith(("http://", "https://")):
         raise Wrong(path, "expected a URL that starts with https:// or http://")
-    return str(value).rstrip("/")
+    try:
+        told = urlsplit(value)
+        whole = bool(told.hostname) and told.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise Wrong(path, "expected a URL such as https://api.example.com/v1, its port from 1 to 65535")
+    if "?" in value or "#" in value:
+        raise Wrong(path, 'a base URL has no "?" and no "#": the path of a call is put behind it')
+    base = str(value).rstrip("/")
+    for end in CALLS:
+        if base.endswith(end):
+            raise Wrong(path, f'this is the address of a call: leave "{end}" at its end out')
+    return base
 
 
 def own_address(provider: str, known: str | None, place: str | None, path: Path) -> str:

@@ -59,7 +59,8 @@ class Lines:
             number += 1
             if header := HEADER.match(line):
                 table = self._table(header[1], parts(header[2]), counts)
-                self._starts.setdefault(table, number)
+                for length in range(1, len(table) + 1):
+                    self._starts.setdefault(table[:length], number)
             elif key := KEY.match(line):
                 path = (*table, *parts(key[0][:-1]))
                 for length in range(len(table) + 1, len(path) + 1):

@@ -16,6 +16,7 @@ from deeptoken.config_fields import (
     expected,
     fee,
     flag,
+    key_name,
     many,
     moment,
     nearest,
@@ -29,6 +30,7 @@ from deeptoken.config_fields import (
     read_table,
     seconds,
     secret_of,
+    sha256,
     table,
     text,
     whole,
@@ -38,6 +40,7 @@ from deeptoken.config_options import OPTION_FIELDS, OPTIONS
 from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Server, Tls
 
 CEILINGS = ("5h", "1d", "7d")
+MODALITIES = ("text", "image", "audio", "video", "file")
 SCOPES = ("call", "read", "manage")
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
@@ -195,14 +198,11 @@ def read_channel(
 def read_model(raw: Any, path: Path) -> Entry:
     """One ``[[models]]``. Without prices it only adds what is known of a model of the price book."""
     values = read_table(raw, path, MODEL)
-    told = [name for name in RATES if name in values]
-    rates = None
-    if told or "tiers" in values:
-        rates = _rates(values, path)
+    priced = "tiers" in values or any(name in values for name in RATES)
     return Entry(
         id=values["id"],
         name=values.get("name"),
-        rates=rates,
+        rates=_rates(values, path) if priced else None,
         tiers=values.get("tiers", ()),
         context=values.get("context"),
         max_output=values.get("max_output"),
@@ -229,9 +229,9 @@ def read_user(raw: Any, path: Path, *, groups: tuple[Group, ...]) -> DeclaredUse
 
 def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, Field]:
     return {
-        "name": Field(text, needed=True),
+        "name": Field(key_name, needed=True),
         "secret": Field(sources.secret),
-        "sha256": Field(_sha256),
+        "sha256": Field(sha256),
         "owner": Field(partial(_owner, users=[user.name for user in users]), needed=True),
         "models": Field(many(pattern)),
         "ips": Field(many(network)),
@@ -239,6 +239,7 @@ def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, F
         "rpm": Field(whole(1)),
         "tpm": Field(whole(1)),
         "concurrency": Field(whole(1)),
+        "timeout": Field(seconds()),
         "scope": Field(one_of(SCOPES, "scope")),
         "expires": Field(moment),
     }
@@ -261,6 +262,7 @@ def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUse
         digest=digest,
         shown=secret[: ids.KEY_SHOWN] if secret else "",
         networks=values.pop("ips", ()),
+        timeout_s=values.pop("timeout", None),
         expires_us=values.pop("expires", None),
         **values,
     )
@@ -301,8 +303,7 @@ def _channel_models(value: Any, path: Path) -> dict[str, str]:
 
 
 def _timeouts(value: Any, path: Path) -> Timeouts:
-    above_zero = Field(seconds())
-    fields = dict.fromkeys(("connect", "first_byte", "idle", "total"), above_zero)
+    fields = dict.fromkeys(("connect", "first_byte", "idle", "total"), Field(seconds()))
     return Timeouts(**read_table(value, path, fields))
 
 
@@ -343,6 +344,14 @@ def _tier(value: Any, path: Path) -> Tier:
     return Tier(above=values["above"], rates=_rates(values, path))
 
 
+def _tiers(value: Any, path: Path) -> tuple[Tier, ...]:
+    tiers: tuple[Tier, ...] = many(_tier)(value, path)
+    for n, tier in enumerate(tiers):
+        if any(tier.above == other.above for other in tiers[:n]):
+            raise Wrong((*path, n, "above"), f"there are two tiers above {tier.above}")
+    return tiers
+
+
 def _capabilities(value: Any, path: Path) -> dict[str, bool]:
     return {name: flag(told, (*path, name)) for name, told in table(value, path).items()}
 
@@ -351,11 +360,11 @@ MODEL: Mapping[str, Field] = {
     "id": Field(pattern, needed=True),
     "name": Field(text),
     **RATE_FIELDS,
-    "tiers": Field(many(_tier)),
+    "tiers": Field(_tiers),
     "context": Field(whole(1)),
     "max_output": Field(whole(1)),
     "owned_by": Field(text),
-    "modalities": Field(many(text)),
+    "modalities": Field(many(one_of(MODALITIES, "modality"))),
     "capabilities": Field(_capabilities),
 }
 
@@ -373,16 +382,6 @@ def _owner(value: Any, path: Path, *, users: list[str]) -> str:
     name = value.removeprefix("user:")
     one_of(users, "user")(name, path)
     return f"user:{name}"
-
-
-def _sha256(value: Any, path: Path) -> bytes:
-    try:
-        digest = bytes.fromhex(text(value, path))
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise Wrong(path, "expected a SHA-256: 64 hexadecimal digits")
-    return digest
 
 
 def _ceilings(value: Any, path: Path) -> dict[str, int]:

@@ -19,7 +19,7 @@ from deeptoken.catalog.model import Channel, Group
 from deeptoken.catalog.seed import load_seed
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.caller import Caller
-from deeptoken.identity.keys import Keys, declared_limits
+from deeptoken.identity.keys import Keys, declared_limits, milliseconds
 from deeptoken.ledger.postings import Answer, Grant, OpenWallet, Posting, Rejected
 from deeptoken.settings import DeclaredKey, Settings
 from deeptoken.store.ledger import Ledger
@@ -137,6 +137,7 @@ def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
         sha256=declared.digest,
         prefix=declared.shown,
         limits=declared_limits(declared),
+        timeout_ms=milliseconds(declared.timeout_s),
         models=declared.models,
         ips=tuple(str(network) for network in declared.networks),
         scope=declared.scope,
@@ -225,6 +226,7 @@ def caller_of(key: Key, user: User, groups: Mapping[str, Group]) -> Caller:
         models=key.models,
         networks=tuple(ipaddress.ip_network(text) for text in key.ips),
         limits=key.limits,
+        timeout_s=None if key.timeout_ms is None else key.timeout_ms / 1_000,
         scope=key.scope,
         expires_us=key.expires_us,
         suspended=user.suspended_us is not None,

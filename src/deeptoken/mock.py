@@ -26,6 +26,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deeptoken import clock, ids
+from deeptoken.api import server as api
 from deeptoken.errors import BadRequest
 from deeptoken.providers import (
     sim,
@@ -38,6 +39,7 @@ from deeptoken.providers import (
 )
 from deeptoken.providers.sim import Played, Step
 from deeptoken.providers.sim_dialect import Dialect
+from deeptoken.settings import Server
 from deeptoken.wire import embeddings, images, moderations, rerank, speech
 from deeptoken.wire.chat import Chat, read
 
@@ -165,13 +167,12 @@ def _server(options: Mapping[str, float] | None) -> uvicorn.Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket whose connections send each piece at once.
+    """A socket whose connections send each piece at once, else why there is none, as `serve` says it.
 
     asyncio does not see to that on a socket that it did not open: a head would go out, and its body wait
     40 ms for the client to acknowledge it.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=1024)
+    listener = api.listen(Server(host=host, port=port))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -80,5 +80,5 @@ def _scaled(text: str, decimals: int, too_fine: str) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{too_fine}: {text!r}")
     if abs(scaled) > AMOUNT_MAX:
-        raise ValueError(f"too large: {text!r}")
+        raise ValueError(f"at most {Decimal(AMOUNT_MAX).scaleb(-decimals):f}, found {text!r}")
     return int(scaled)

@@ -3,6 +3,7 @@
 Nothing here is a default of somebody else: a channel, a model and a group are the catalog's own values.
 """
 
+import hashlib
 import ipaddress
 from pathlib import Path
 from typing import Literal
@@ -72,6 +73,11 @@ class Database(msgspec.Struct, frozen=True):
     url: str
     path: Path
 
+    @property
+    def installation(self) -> str:
+        """Who a gateway is that serves this database: two on one machine differ, and it tells no path."""
+        return hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
+
 
 class DeclaredUser(msgspec.Struct, frozen=True):
     """A user that the file declares. `grant` is credited once."""
@@ -98,6 +104,8 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     rpm: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
+    timeout_s: float | None = None
+    """The most that one of its calls may take."""
     scope: Scope = "call"
     expires_us: int | None = None
 

@@ -82,13 +82,15 @@ def server(answer: Answer, certificate: Certificate | None = None) -> Iterator[i
             thread.join()
 
 
-def ready(*health: dict[str, Any], token: str | None = None, status: int = 200) -> Answer:
+def ready(
+    *health: dict[str, Any], token: str | None = None, status: int = 200, installation: str | None = None
+) -> Answer:
     """What a gateway answers whose channels stand so."""
 
     def answer(path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
         told: dict[str, Any] = {"ready": status == 200}
         if token is None or headers.get("authorization") == f"Bearer {token}":
-            told |= {"health": health, "health_left_out": 0}
+            told |= {"installation": installation, "health": health, "health_left_out": 0}
         assert path == "/readyz"
         return status, "application/json", json.dumps(told).encode()
 

@@ -1,7 +1,9 @@
 """What the tests of the command line share: an installation in a folder, and commands run on it here."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3  # noqa: TID251
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -106,8 +108,24 @@ def install(folder: Path) -> Installation:
     return made
 
 
-def call(made: Installation, key: str = "ci", model: str = "sim/text", label: str | None = None) -> str:
-    """A call that this key made and paid, as the gateway would have booked it; its id."""
+def change(path: Path, sql: str) -> None:
+    """What no program of ours does: write to the database past the ledger."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
+
+
+def call(
+    made: Installation,
+    key: str = "ci",
+    model: str = "sim/text",
+    label: str | None = None,
+    *,
+    settled: bool = True,
+) -> str:
+    """A call that this key made and paid, as the gateway would have booked it; its id.
+
+    One that is not settled becomes an orphan.
+    """
     id = ids.uuid7()
     caller = next(row for row in made.all_keys() if row.name == key)
     with made.reader() as reader:
@@ -126,13 +144,14 @@ def call(made: Installation, key: str = "ci", model: str = "sim/text", label: st
         ratio_ppm=1_000_000,
         stream=False,
     )
-    asyncio.run(_book(made, booked, cost))
+    asyncio.run(_book(made, booked, cost, settled))
     return id
 
 
-async def _book(made: Installation, booked: Call, cost: NanoUsd) -> None:
+async def _book(made: Installation, booked: Call, cost: NanoUsd, settled: bool) -> None:
     async with open_writer(made.database) as ledger:
         await ledger.post(Hold(call=booked, minimum=cost, wanted=cost))
-        await ledger.post(
-            Settle(id=booked.id, cost=cost, outcome="complete", usage=USED, channel="sim", duration_ms=7)
-        )
+        if settled:
+            await ledger.post(
+                Settle(id=booked.id, cost=cost, outcome="complete", usage=USED, channel="sim", duration_ms=7)
+            )

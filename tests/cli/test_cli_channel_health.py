@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from certificates import Certificate
 from conftest import Running
 from deeptoken.cli.main import main
+from deeptoken.settings import Database
 
 TRIES = 50
 """Of a question to the gateway, which takes half a second: a change holds within 2 s."""
@@ -60,6 +61,27 @@ def test_health_is_asked_of_the_gateway_s_own_port_with_its_token(tmp_path: Path
 
     assert [(row["channel"], row["state"]) for row in rows] == [("first", "open"), ("second", "closed")]
     assert "does not tell how its channels stand" in refused
+
+
+def test_health_of_another_installation_is_refused_unless_it_is_named(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    configuration = place.file.read_text()
+    ours = Database("", place.database).installation
+    with (
+        server(ready(DOWN, installation="another")) as theirs,
+        server(ready(DOWN, installation=ours)) as port,
+    ):
+        place.file.write_text(configuration + f"[server]\nport = {theirs}\n")
+        refused = place.refusal("channels", "health", code=1)
+        planned = place.run("channels", "plan", "sim/text")
+        named = place.rows("channels", "health", "--url", f"http://127.0.0.1:{theirs}")
+        place.file.write_text(configuration + f"[server]\nport = {port}\n")
+        rows = place.rows("channels", "health")
+
+    assert f"Another installation's gateway answers at http://127.0.0.1:{theirs}" in refused
+    assert "--url" in refused
+    assert "All channels are taken as healthy. Another installation's" in planned.stderr
+    assert rows == named != []
 
 
 @pytest.mark.parametrize("issued", [False, True])

@@ -127,11 +127,35 @@ def test_a_channel_of_the_file_is_tested_with_the_credential_that_the_file_names
     assert json.loads(there.stdout)["cause"] == "connect"
 
 
+def test_a_channel_that_names_no_model_is_tested_with_its_cheapest(tmp_path: Path) -> None:
+    place, asked = install(tmp_path), []
+
+    def answer(path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
+        asked.append(json.loads(body)["model"])
+        return 200, "text/event-stream", streamed("Hello")
+
+    with server(answer) as port:
+        upstream(place, "real", port, "--disabled")
+        row = place.row("channels", "test", "real")
+        place.done("channels", "enable", "real")
+        models = [row for row in place.rows("models", "list") if row["channels"][0]["channel"] == "real"]
+
+    cheapest = min(
+        models, key=lambda one: float(one["prices"]["prompt"]) + float(one["prices"]["completion"])
+    )
+    assert row["model"] == cheapest["id"]
+    assert asked == [row["upstream_model"]]
+    assert place.row("channels", "test", "sim")["ok"]
+    place.done("channels", "create", "mine", "--provider", "vllm")
+    assert "the price book knows none of vllm: say which by --model" in place.refusal(
+        "channels", "test", "mine"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "words", "why"),
     [
         ("nothing", (), 'There is no channel "nothing"'),
-        ("sim", (), "names no model by itself: say which by --model"),
         ("first", ("--model", "other"), "does not serve 'other': it has house/a"),
     ],
 )

@@ -138,9 +138,22 @@ def test_a_channel_of_bedrock_is_where_its_region_is(place: Installation) -> Non
     assert row["has_api_key"] is True
 
 
+def test_a_channel_with_an_address_of_its_own_needs_no_credential(place: Installation) -> None:
+    place.done("channels", "create", "near", "--provider", "openai", "--base-url", "http://127.0.0.1:8090/v1")
+
+    assert place.row("channels", "show", "near")["has_api_key"] is False
+
+
+def test_a_hint_ends_as_a_question(place: Installation) -> None:
+    line = place.refusal("channels", "create", "wrong", "--provider", "opnai")
+
+    assert line.endswith('did you mean "openai"?')
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
+        (("--provider", "azure", "--base-url", "https://r.test"), "needs a credential"),
         (("--provider", "bedrock", "--region", "eu-west-1"), "needs a credential"),
         (("--provider", "bedrock", "--api-key-env", "HOME"), '"region" is missing'),
         (("--provider", "opnai"), 'did you mean "openai"?'),

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -260,6 +261,15 @@ def test_mock_serves_until_it_is_told_to_stop() -> None:
 
     assert "echo" in [model["id"] for model in models["data"]]
     assert ended == 0
+
+
+def test_mock_says_as_serve_does_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(main, ["mock", "--port", port])
+
+    assert result.exit_code == 2
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in result.stderr
 
 
 def test_mock_refuses_a_pace_of_nothing() -> None:

@@ -50,6 +50,8 @@ def test_create_takes_every_limit(place: Installation) -> None:
         "5000",
         "--concurrency",
         "3",
+        "--timeout",
+        "2.5",
         "--scope",
         "read",
     ]
@@ -58,7 +60,8 @@ def test_create_takes_every_limit(place: Installation) -> None:
 
     assert (row["models"], row["ips"], row["scope"]) == (["sim/*", "gpt-4o"], ["10.0.0.0/8"], "read")
     assert row["ceilings"] == {"5h": 2_500_000, "7d": 100_000_000}
-    assert (row["rpm"], row["tpm"], row["concurrency"]) == (60, 5000, 3)
+    assert (row["rpm"], row["tpm"], row["concurrency"], row["timeout"]) == (60, 5000, 3, 2.5)
+    assert "timeout 2.5 s" in place.done("keys", "show", "limited")
     assert row["expires_us"] == 4_073_500_800_000_000
     assert ids.well_formed(row["secret"])
 
@@ -71,6 +74,8 @@ def test_create_takes_every_limit(place: Installation) -> None:
         (("--ceiling", "2h=1"), "'2h=1' is no ceiling"),
         (("--ceiling", "5h=much"), "'5h=much' is no ceiling"),
         (("--ceiling", "5h=0.0000000001"), "--ceiling: an amount in USD has at most nine decimals"),
+        (("--timeout", "-1"), "-1"),
+        (("--timeout", "inf"), "--timeout: expected"),
         (("--expires", "soon"), "'soon' is no time"),
         (("--expires", "2001-01-01"), "--expires: that time has passed"),
         (("--model", "a", "--any-model"), "--model and --any-model contradict"),
@@ -123,6 +128,17 @@ def test_edit_changes_what_is_named_and_leaves_the_rest(place: Installation) -> 
     assert place.row("keys", "show", "edited") == row
 
 
+def test_edit_sets_a_timeout_keeps_it_and_takes_it_away(place: Installation) -> None:
+    place.done("keys", "create", "timed", "--owner", "ops")
+
+    told = [place.row("keys", "edit", "timed", *option)["timeout"] for option in TIMEOUTS]
+
+    assert told == [30, 30, None]
+
+
+TIMEOUTS = (("--timeout", "30"), ("--rpm", "5"), ("--timeout", "0"))
+
+
 def test_edit_takes_an_expiry_away(place: Installation) -> None:
     place.done("keys", "create", "lasting", "--owner", "ops", "--expires", "7d")
 
@@ -161,6 +177,23 @@ def test_rotate_with_a_grace_keeps_the_old_secret_for_so_long(place: Installatio
     assert (old.models, [limit.name for limit in old.limits]) == (("sim/echo",), ["rpm"])
     assert old.expires_us is not None
     assert 0 < old.expires_us - clock.wall_us() <= 24 * 3_600_000_000
+
+
+def test_revoke_says_which_old_secret_of_the_key_still_works_and_the_list_until_when(
+    place: Installation,
+) -> None:
+    place.done("keys", "create", "left", "--owner", "ops")
+    place.done("keys", "create", "left-old-boots", "--owner", "ops")
+    place.done("keys", "rotate", "left", "--grace", "24h")
+    old = next(key.name for key in place.all_keys() if key.name.startswith("left-old-") and key.expires_us)
+
+    told = place.run("keys", "revoke", "left").stderr
+    place.done("keys", "revoke", old)
+    (line,) = [line for line in place.done("keys", "list", "--all").splitlines() if line.startswith(old)]
+
+    assert f"{old} still works until 20" in told
+    assert "boots" not in told
+    assert told.partition("until ")[2][:19] in line
 
 
 def test_revoke_is_for_good(place: Installation) -> None:

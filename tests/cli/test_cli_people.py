@@ -122,7 +122,8 @@ def test_a_reference_stands_for_one_grant(place: Installation) -> None:
         (("user:nobody", "1"), "There is no user"),
         (("poor", "-1"), "-1"),
         (("poor", "ten"), "'ten' is no amount in USD above 0"),
-        (("poor", "0.0000000001"), "is no amount in USD"),
+        (("poor", "0.0000000001"), "at most nine decimals"),
+        (("poor", "1e30"), "at most 4611686018.427387904, found '1e30'."),
         (("poor", "1", "--expires", "2001-01-01"), "that time has passed"),
     ],
 )

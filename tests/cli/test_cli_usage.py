@@ -86,6 +86,31 @@ def test_show_tells_one_row_with_its_attempts(place: Installation) -> None:
     assert "There is no usage row" in place.refusal("usage", "show", "z")
 
 
+def test_what_was_given_back_of_a_call_is_seen_on_it(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    call(place, label="r")
+    before, unpaid = place.row("usage", "show", "r"), place.done("usage", "show", "r")
+
+    for amount in ("0.0001", "0.00025"):
+        place.done("wallets", "refund", "r", amount)
+
+    assert before["refunded"] == 0
+    assert "refunded" not in unpaid
+    assert place.row("usage", "show", "r")["refunded"] == place.rows("usage")[0]["refunded"] == 350
+    assert "$0.00035" in place.done("usage", "show", "r")
+    assert "1350,350" in place.done("usage", "export", "--csv", "-")
+
+
+def test_show_says_of_an_orphan_that_nobody_knows_whom_it_asked(tmp_path: Path) -> None:
+    place = install(tmp_path)
+    call(place, label="o", settled=False)
+
+    told = place.run("usage", "show", "o")
+
+    assert place.row("usage", "show", "o")["outcome"] == "orphan"
+    assert "Whom it asked is not known: the gateway's process ended." in told.stderr
+
+
 def test_a_key_name_that_two_owners_have_asks_for_the_owner(place: Installation) -> None:
     for owner in ("ops", "poor"):
         place.done("keys", "create", "twin", "--owner", owner)
@@ -139,7 +164,7 @@ def test_an_export_without_rows_has_its_header(place: Installation) -> None:
     told = place.done("usage", "export", "--csv", "-", "--outcome", "failed")
 
     assert told.startswith("id,request_id,")
-    assert told.endswith(",cost_credits,charged_credits\n")
+    assert told.endswith(",cost_credits,charged_credits,refunded_credits\n")
     assert len(told.splitlines()) == 1
 
 

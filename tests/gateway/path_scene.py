@@ -1,7 +1,7 @@
 """A gateway in memory: the real path and the real law of the ledger, with `sim` as its provider."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -191,14 +191,21 @@ class Scene:
         self.answering = asyncio.Event()
         """A provider has begun to answer."""
 
-    async def ask(self, body: Mapping[str, Any] | bytes, *, left: bool = True, **call: Any) -> Heard:
+    async def ask(
+        self,
+        body: Mapping[str, Any] | bytes,
+        *,
+        left: bool = True,
+        outlet: Callable[[Chat, asyncio.Event], Heard] = Heard,
+        **call: Any,
+    ) -> Heard:
         """The answer to one call, to the end.
 
         Raises:
             Whatever the path raises.
         """
         self.call = inbound(**call)
-        peer = Listening(body, self.answering, left=left)
+        peer = Listening(body, lambda chat: outlet(chat, self.answering), left=left)
         await self.gateway.answer(self.call, peer)
         assert peer.heard is not None
         return peer.heard
@@ -207,17 +214,19 @@ class Scene:
 class Listening:
     """A caller in memory."""
 
-    def __init__(self, body: Mapping[str, Any] | bytes, answering: asyncio.Event, *, left: bool) -> None:
+    def __init__(
+        self, body: Mapping[str, Any] | bytes, outlet: Callable[[Chat], Heard], *, left: bool
+    ) -> None:
         self.heard: Heard | None = None
         self._body = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        self._answering = answering
+        self._outlet = outlet
         self._left = left
 
     async def read_body(self) -> bytes:
         return self._body
 
     def outlet_for(self, chat: Chat) -> Heard:
-        self.heard = Heard(chat, self._answering)
+        self.heard = self._outlet(chat)
         return self.heard
 
     def left(self) -> bool:

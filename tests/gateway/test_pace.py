@@ -52,6 +52,20 @@ def test_the_requests_of_a_minute_leave_one_after_the_other() -> None:
     assert pace.full(channel, 1, NOW + 61) is None
 
 
+def test_a_call_that_never_went_out_leaves_the_minute_as_it_was() -> None:
+    pace, channel = Pace(), Limited(max_concurrency=1, rpm=1, tpm=100)
+    taken = pace.take(channel, 90, NOW)
+    assert pace.full(channel, 90, NOW) is not None
+
+    pace.unused(taken)
+
+    assert pace.full(channel, 90, NOW) is None
+    pace.unused(taken)
+    pace.used(taken, 90)
+    pace.leave(taken)
+    assert (pace.busy("c"), pace.full(channel, 100, NOW)) == (0, None)
+
+
 def test_a_call_holds_the_tokens_that_it_may_use_until_it_is_known_what_it_used() -> None:
     pace, channel = Pace(), Limited(tpm=100)
     taken = pace.take(channel, 90, NOW)

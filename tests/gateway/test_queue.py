@@ -164,9 +164,9 @@ def test_when_a_minute_has_room_again_the_line_moves_by_itself() -> None:
     run(story())
 
 
-def test_the_line_moves_for_the_first_that_fits() -> None:
+def test_the_line_moves_for_the_first_whose_time_suffices() -> None:
     async def story() -> None:
-        scene, channel = Scene(seconds=100), Limited(max_concurrency=None, rpm=2, tpm=100)
+        scene, channel = Scene(seconds=50), Limited(max_concurrency=None, rpm=2, tpm=100)
         scene.queue.take([channel], 1)
         await asyncio.sleep(20)
         scene.queue.take([channel], 90)
@@ -176,7 +176,55 @@ def test_the_line_moves_for_the_first_that_fits() -> None:
 
         assert (scene.served, now()) == (["small"], 61)
         await large
-        assert now() == 81
+        assert scene.refused == [("large", 70)]
+
+    run(story())
+
+
+def test_a_call_of_many_tokens_is_not_passed_for_ever() -> None:
+    async def story() -> None:
+        scene, channel = Scene(seconds=100), Limited(max_concurrency=None, tpm=600)
+        large, others = None, []
+
+        for second in range(300):
+            others.append(scene.waits("small", [channel], tokens=20))
+            if second == 120:
+                large = scene.waits("large", [channel], group="pro", weight=10, tokens=300)
+            await asyncio.sleep(1)
+            if large is not None and large.done():
+                break
+
+        assert "large" in scene.served
+        assert now() <= 120 + 100
+        for one in others:
+            one.cancel()
+
+    run(story())
+
+
+@pytest.mark.parametrize("how", ["cancelled", "served elsewhere", "makes way"])
+def test_who_waited_for_a_call_that_is_no_more_goes_on_at_once(how: str) -> None:
+    async def story() -> None:
+        scene = Scene(seconds=80, length_max=2 if how == "makes way" else 10)
+        channel, other = Limited("c", None, tpm=100), Limited("d")
+        scene.queue.take([channel], 60)
+        held = scene.full(other)
+        large = scene.waits("large", [channel, other], tokens=50)
+        await settled()
+        scene.waits("small", [channel], group="other", tokens=40)
+        await settled()
+        assert scene.served == []
+
+        if how == "cancelled":
+            large.cancel()
+        elif how == "served elsewhere":
+            held.close()
+        elif how == "makes way":
+            scene.waits("heavy", [other], group="pro", weight=9)
+            await settled()
+        await asyncio.sleep(1)
+
+        assert "small" in scene.served
 
     run(story())
 

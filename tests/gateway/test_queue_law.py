@@ -152,6 +152,7 @@ def test_a_group_that_fills_the_line_makes_way_for_another() -> None:
 # Any history.
 
 CHANNELS = (Limited("a", 1), Limited("b", 2), Limited("c", 2, rpm=4, tpm=100), Limited("d", None, tpm=50))
+SECONDS = 40
 numbers = st.integers(0, 9)
 steps = st.lists(
     st.one_of(
@@ -161,7 +162,9 @@ steps = st.lists(
             st.sampled_from([("x", 1), ("y", 10)]),
             st.integers(1, 60),
         ),
-        st.tuples(st.sampled_from(["close", "close at once", "cancel", "cancel at once", "used"]), numbers),
+        st.tuples(
+            st.sampled_from(["close", "close at once", "unused", "cancel", "cancel at once", "used"]), numbers
+        ),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.5, 5.0, 30.0])),
     ),
     max_size=40,
@@ -172,15 +175,15 @@ class History:
     """Calls that come, are served, end, and are cancelled."""
 
     def __init__(self) -> None:
-        self.scene = Scene(length_max=6, seconds=20)
-        self.calls: list[tuple[asyncio.Task[None], list[Limited], int]] = []
+        self.scene = Scene(length_max=6, seconds=SECONDS)
+        self.calls: list[tuple[asyncio.Task[None], list[Limited], int, float]] = []
 
     async def play(self, step: tuple[object, ...]) -> None:
         """``at once``: the next step comes before anybody has noticed."""
         match step:
             case ("call", list(channels), (str(group), int(weight)), int(tokens)):
                 task = self.scene.waits("", channels, group=group, weight=weight, tokens=tokens)
-                self.calls.append((task, channels, tokens))
+                self.calls.append((task, channels, tokens, loop().now + SECONDS))
             case ("wait", float(seconds)):
                 await asyncio.sleep(seconds)
             case (str(what), int(number)):
@@ -196,15 +199,26 @@ class History:
             self.calls[-1 - number % len(self.calls)][0].cancel()
         elif what == "close" and places:
             places.pop(number % len(places)).close()
+        elif what == "unused" and places:
+            places.pop(number % len(places)).unused()
         elif what == "used" and places:
             places[number % len(places)].used(1)
 
     def check(self) -> None:
-        """Nobody waits where there is room, and every place that is taken is somebody's."""
+        """Nobody waits where there is room and nobody before it whose time will come; every place that is
+        taken is somebody's."""
         pace, at = self.scene.pace, loop().now
         waiting = [call for call in self.calls if not call[0].done()]
-        for _, channels, tokens in waiting:
-            assert all(pace.full(channel, tokens, at) is not None for channel in channels)
+        for name in {channel.name for _, channels, _, _ in waiting for channel in channels}:
+            here = [
+                (pace.full(channel, tokens, at), by)
+                for _, channels, tokens, by in waiting
+                for channel in channels
+                if channel.name == name
+            ]
+            assert all(wait_s is not None for wait_s, _ in here) or any(
+                wait_s is not None and at + wait_s < by for wait_s, by in here
+            )
         assert self.scene.queue.length == len(waiting)
         busy = Counter({channel.name: pace.busy(channel.name) for channel in CHANNELS})
         assert +busy == Counter(place.channel for place in self.scene.places)

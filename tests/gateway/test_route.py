@@ -318,3 +318,56 @@ def test_a_channel_that_breaks_down_while_a_call_waits_for_it_is_not_asked() -> 
     waited = world.calls[5:]
     assert all(isinstance(call.error, NoChannel | UpstreamError | Overloaded) for call in waited)
     assert sum(bool(call.tries) for call in waited) <= 1
+
+
+# The line.
+
+
+def test_all_rounds_in_the_line_together_last_as_long_as_one_may() -> None:
+    async def story() -> Call:
+        both = [channel(name, max_concurrency=1) for name in "ab"]
+        world = World({"a": hangs, "b": hangs}, channels=both, serves={"m": "ab", "n": "a", "o": "b"})
+        for said in (Said(("n",), leaves_s=4.0), Said(("o",), leaves_s=60.0)):
+            asyncio.create_task(world.call(said))  # noqa: RUF006  # they end with the loop
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(world.call())
+        await asyncio.sleep(3.8)
+        # A place on it comes, and it may not be asked.
+        break_down(world, "a")
+        return await waiting
+
+    call = run(story)
+
+    assert isinstance(call.error, Overloaded)
+    assert call.took_s == pytest.approx(5.0)
+
+
+# What a channel's minute counts.
+
+
+@pytest.mark.parametrize(
+    ("first", "counts"),
+    [(fails("connect"), False), (unable, False), (OUT, True)],
+    ids=["connect", "unable", "out"],
+)
+def test_only_what_reached_a_channel_counts_in_its_minute(first: Does, counts: bool) -> None:
+    async def story() -> bool:
+        limited = channel("a", rpm=1, tpm=10_000, priority=1)
+        world = World({"a": first, "b": well()}, channels=[limited, channel("b")])
+        assert (await world.call()).channel == "b"
+        return world.means.queue.full(limited, 1, loop().time())
+
+    assert run(story) is counts
+
+
+def test_a_call_that_its_wallet_refuses_counts_in_no_minute() -> None:
+    async def story() -> Call:
+        world = World({"a": well()}, channels=[channel("a", rpm=1, tpm=1_000)])
+        for _ in range(3):
+            await world.refused()
+        return await world.call()
+
+    call = run(story)
+
+    assert call.answered
+    assert call.tries[0].began == 0

@@ -66,6 +66,16 @@ def test_a_wallet_that_two_answers_empty_ends_one_of_them_within_its_hold() -> N
     assert scene.ledger.held == 0
 
 
+def test_an_answer_that_a_limit_of_tokens_ends_says_that_it_was_the_rate() -> None:
+    scene = Scene("100", limits=(Limit("tokens", MINUTE_US, 10_000, "tpm"),))
+
+    heard = asyncio.run(scene.ask(chat(WORDS, stream=True)))
+
+    assert heard.bill is not None
+    assert heard.bill.dry == "rate_limit_exceeded"
+    assert 0 < len(heard.text) < len(WORDS)
+
+
 def test_what_the_balance_affords_is_the_limit_that_goes_upstream() -> None:
     scene = Scene("0.001")
 

@@ -19,6 +19,7 @@ from deeptoken.wire.responses import read
 from deeptoken.wire.responses_reasoning import OURS
 from deeptoken.wire.usage import Usage
 
+AZURE = "https://r.openai.azure.com"
 ASKED = Asked(model="acme/one", id="chatcmpl-ours", created=77)
 MODEL = Model("acme/one", Price(1, "acme/one", Rates(prompt=PicoUsd(1), completion=PicoUsd(1))))
 USAGE = {
@@ -343,12 +344,8 @@ def test_bytes_that_are_no_utf_8_are_replaced() -> None:
         ("openai", {"base_url": "http://proxy/v1"}, False),
         ("openai", {"base_url": "http://proxy/v1", "options": {"responses": True}}, True),
         ("openai", {"options": {"responses": False}}, False),
-        ("azure", {"base_url": "https://r.openai.azure.com"}, True),
-        (
-            "azure",
-            {"base_url": "https://r.openai.azure.com", "options": {"api_version": "2024-10-21"}},
-            False,
-        ),
+        ("azure", {"base_url": AZURE}, True),
+        ("azure", {"base_url": AZURE, "options": {"api_version": "2024-10-21"}}, False),
         ("xai", {}, True),
         ("openrouter", {}, True),
         ("groq", {}, False),
@@ -372,7 +369,6 @@ def test_a_chat_that_came_as_one_has_the_usual_adapter() -> None:
     usual: Provider = PROVIDERS["openai"]
     plain = chat()
     plain.native = None
-
     assert speaking(usual, plain, candidate()) is usual
 
 
@@ -397,8 +393,8 @@ def test_what_an_assistant_thought_goes_back_to_hosts_that_take_it(host: str, ke
 
 
 def test_the_address_of_azure_is_that_of_its_v1() -> None:
-    at = candidate("azure", base_url="https://r.openai.azure.com")
+    at = candidate("azure", base_url=AZURE)
 
     request = adapter("azure").request(chat(), at, stream=False, limit=None)
 
-    assert request.url == "https://r.openai.azure.com/openai/v1/responses"
+    assert request.url == f"{AZURE}/openai/v1/responses"

@@ -30,6 +30,7 @@ CI = Key(
     models=("gpt-4o", "acme/*"),
     ips=("10.0.0.0/8", "::1/128"),
     scope="read",
+    timeout_ms=2_500,
     expires_us=99,
     from_file=True,
     created_us=6,

@@ -8,9 +8,10 @@ import pytest
 from store_scene import COST, WALLET, broken, call, fund, hold, pay, settle
 
 from deeptoken.catalog.price import charge
-from deeptoken.ledger.postings import Grant, Refund
+from deeptoken.ledger.postings import Checkpoint, Grant, Refund
 from deeptoken.money import NanoUsd, usd
 from deeptoken.store.ledger import open_writer
+from deeptoken.store.sqlite import backup
 from deeptoken.store.verify import verify
 
 
@@ -53,6 +54,13 @@ def names(path: Path) -> dict[str, list[str]]:
         finding.name: [f"{problem.subject}: {problem.detail}" for problem in finding.problems]
         for finding in broken(path)
     }
+
+
+def sentence(path: Path, name: str) -> str:
+    """What is said of an invariant that holds."""
+    (finding,) = (finding for finding in verify(path, charge) if finding.name == name)
+    assert finding.count == 0
+    return finding.sentence
 
 
 def test_an_untouched_ledger_has_no_problem_but_the_bill_that_was_made_up(path: Path) -> None:
@@ -171,6 +179,48 @@ def test_a_hold_whose_process_has_ended_is_found_and_one_that_was_settled_too(pa
     )
 
     assert {"I4", "I12"} <= set(names(path))
+
+
+def test_holds_of_a_killed_process_wait_for_the_next_start_and_those_of_a_running_one_do_not(
+    tmp_path: Path,
+) -> None:
+    async def story() -> tuple[str, str]:
+        async with open_writer(tmp_path / "deeptoken.db") as ledger:
+            await fund(ledger)
+            for _ in range(3):
+                await ledger.post(hold(call()))
+            await pay(ledger)
+            # What a kill leaves: the file as it is now, and nobody who has its lock.
+            backup(tmp_path / "deeptoken.db", tmp_path / "killed.db")
+            return sentence(tmp_path / "deeptoken.db", "I12"), sentence(tmp_path / "killed.db", "I12")
+
+    running, killed = asyncio.run(story())
+
+    assert running == "No hold is open whose process has ended."
+    assert killed == "3 holds wait for the next start to settle."
+
+
+def test_a_ledger_says_how_many_bills_of_orphans_cannot_be_computed_again(tmp_path: Path) -> None:
+    path = tmp_path / "deeptoken.db"
+
+    async def story() -> str:
+        async with open_writer(path) as ledger:
+            await fund(ledger)
+            charged, free = call(), call()
+            for made in (charged, free):
+                await ledger.post(hold(made))
+            await ledger.post(Checkpoint(id=charged.id, used=COST))
+            await pay(ledger)
+            backup(path, tmp_path / "killed.db")
+            async with open_writer(tmp_path / "killed.db"):
+                return sentence(path, "bills")
+
+    running = asyncio.run(story())
+
+    assert running.startswith("Every bill can be computed again")
+    assert sentence(tmp_path / "killed.db", "bills").startswith(
+        "Every bill but those of orphans, charged at a checkpoint (1), can be computed again"
+    )
 
 
 def test_a_draw_from_the_younger_lot_and_one_after_the_expiry_are_found(path: Path) -> None:

@@ -149,6 +149,8 @@ SMUGGLED = (
     POST + b"bad header\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"nonsense\r\n\r\n",
+    b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n",
 )
 
 

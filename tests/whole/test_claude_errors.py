@@ -185,6 +185,7 @@ def told_in(error: anthropic.APIStatusError) -> dict[str, Any]:
     assert error.response.headers["x-deeptoken-id"]
     assert error.api_message == body["error"]["message"]
     assert error.type == body["error"]["type"]
+    assert error.error_code == body["error"]["code"]
     told: dict[str, Any] = body["error"]
     return told
 

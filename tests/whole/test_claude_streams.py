@@ -57,8 +57,15 @@ def more(provider: Provider) -> str:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with claude_scene(tmp_path_factory.mktemp("streams"), more) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def beating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """One whose clients hear soon that it lives."""
     server = "heartbeat_seconds = 0.05"
-    with claude_scene(tmp_path_factory.mktemp("streams"), more, server=server) as scene:
+    with claude_scene(tmp_path_factory.mktemp("beating"), server=server) as scene:
         yield scene
 
 
@@ -117,7 +124,7 @@ def kinds(said: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("name", BEGUN)
-def test_while_nothing_comes_pings_do_before_and_inside_an_answer(name: str, scene: Scene) -> None:
+def test_while_nothing_comes_pings_do_before_and_inside_an_answer(name: str, beating: Scene) -> None:
     async def main() -> None:
         may_begin, may_end = asyncio.Event(), asyncio.Event()
 
@@ -130,8 +137,8 @@ def test_while_nothing_comes_pings_do_before_and_inside_an_answer(name: str, sce
             writer.write(REST[name])
             writer.close()
 
-        scene.provider.scripts[name] = script
-        client = await opened(scene, f"m/{name}")
+        beating.provider.scripts[name] = script
+        client = await opened(beating, f"m/{name}")
         status, headers = await client.head()
         assert (status, await client.chunk()) == (200, PING)
         assert headers["request-id"] == headers["x-deeptoken-id"]
@@ -151,7 +158,7 @@ def test_while_nothing_comes_pings_do_before_and_inside_an_answer(name: str, sce
         ]
         assert b": keep-alive" not in said
 
-    scene.run(main)
+    beating.run(main)
 
 
 BUSY = named(type="error", error={"type": "overloaded_error", "message": "Overloaded"})
@@ -200,6 +207,9 @@ def test_a_stream_that_broke_ends_with_an_error_event_and_is_charged_as_delivere
         row = await row_of(scene.gateway, id)
         assert (row.outcome, row.completion_tokens > 0, row.charged) == ("cut", True, row.cost)
         await nothing_is_held(scene.gateway)
+        good = completion("ok") if name == "gpt" else whole_message({"type": "text", "text": "ok"})
+        scene.provider.scripts[name] = says(good)
+        assert (await client.messages.create(**{**ASKED, "model": f"m/{name}"})).stop_reason == "end_turn"
 
     asked(scene, main)
 
@@ -229,12 +239,12 @@ def test_nothing_follows_the_error_of_a_stream(name: str, scene: Scene) -> None:
     scene.run(main)
 
 
-def test_an_error_after_a_ping_is_an_event(scene: Scene) -> None:
+def test_an_error_after_a_ping_is_an_event(beating: Scene) -> None:
     async def main() -> None:
         beaten = asyncio.Event()
         told = answer(b'{"error":{"message":"busy"}}', status="503 Service Unavailable")
-        scene.provider.scripts["gpt"] = once(beaten, told)
-        client = await opened(scene, "m/gpt")
+        beating.provider.scripts["gpt"] = once(beaten, told)
+        client = await opened(beating, "m/gpt")
         _, headers = await client.head()
         assert await client.chunk() == PING
         beaten.set()
@@ -243,10 +253,10 @@ def test_an_error_after_a_ping_is_an_event(scene: Scene) -> None:
         error = json.loads(said.split(b"data: ")[1])
         assert (error["error"]["type"], error["error"]["message"]) == ("overloaded_error", "busy")
         assert error["request_id"] == headers["request-id"]
-        row = await row_of(scene.gateway, headers["x-deeptoken-id"])
+        row = await row_of(beating.gateway, headers["x-deeptoken-id"])
         assert (row.outcome, row.status, row.charged) == ("failed", 503, 0)
 
-    scene.run(main)
+    beating.run(main)
 
 
 FAILS: dict[str, Script] = {

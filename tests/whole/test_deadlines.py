@@ -17,15 +17,26 @@ from provider_scene import (
     stream_head,
 )
 
+from deeptoken import ids
 from upstreams import Received
 from whole_scene import chat
+
+HASTY = ids.new_secret()
+KEY = f"""
+[[keys]]
+name = "hasty"
+owner = "ops"
+secret = "{HASTY}"
+timeout = 0.2
+"""
 
 
 def configuration(provider: Provider) -> str:
     provider.scripts |= {"good": both("from the second"), "silent": says_and_waits()}
     quick = "{ first_byte = 0.2 }"
     return (
-        channel(provider, "up")
+        KEY
+        + channel(provider, "up")
         + channel(provider, "silent")
         + channel(provider, "up", "pair", name='"first"', priority="1", timeout=quick)
         + channel(provider, "good", "pair", label='"second"')
@@ -69,10 +80,24 @@ def test_a_call_ends_at_the_deadline_of_its_caller_and_asks_nobody_else(stream: 
         reply = await scene.gateway.ask(body, x_deeptoken_timeout="0.2")
 
         assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
+        assert "within the call's own time: X-DeepToken-Timeout" in reply.error["message"]
         assert len(scene.provider.requests["good"]) == asked
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
         assert (row.outcome, row.charged) == ("failed", 0)
         await nothing_is_held(scene.gateway)
+
+    scene.run(main)
+
+
+def test_a_call_ends_at_the_deadline_of_its_key_and_a_wish_cannot_put_it_off(scene: Scene) -> None:
+    async def main() -> None:
+        key = {"authorization": f"Bearer {HASTY}"}
+        body = chat("hi", model="m/late")
+        for wish in ({}, {"x_deeptoken_timeout": "15"}):
+            reply = await scene.gateway.ask(body, **key, **wish)
+            assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
+            row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
+            assert 200 <= row.duration_ms < 10_000
 
     scene.run(main)
 

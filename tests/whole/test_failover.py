@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from provider_scene import (
     DONE,
+    HEAD,
     SECRET,
     Provider,
     Scene,
@@ -27,6 +28,7 @@ from provider_scene import (
     says_and_waits,
     stream_head,
     streamed,
+    used,
 )
 
 from upstreams import Received, answer
@@ -67,6 +69,7 @@ ANYHOW: dict[str, tuple[str, Script]] = {
     "529": ("outage", refuses("529 Overloaded", error("overloaded"))),
     "redirect": ("outage", refuses("302 Found", b"", "Location: http://127.0.0.1:1/")),
     "429": ("capacity", refuses("429 Too Many Requests", error("slow down"), JSON, "Retry-After: 7")),
+    "429-bare": ("capacity", refuses("429 Too Many Requests", error("slow down"))),
     "408": ("slow", refuses("408 Request Timeout", error("late"))),
     "401": ("credential", refuses("401 Unauthorized", error(f"wrong key {SECRET}"))),
     "402": ("credential", refuses("402 Payment Required", error("pay"))),
@@ -114,25 +117,27 @@ FOUR_HUNDREDS = {
 
 def configuration(provider: Provider) -> str:
     """For each way to fail a model with two channels; for those of a whole answer another with just one."""
-    told = []
+    configured = []
     for stream in (False, True):
-        told += pair(provider, asked("refused", stream=stream), base_url='"http://127.0.0.1:1/v1"')
+        configured += pair(provider, asked("refused", stream=stream), base_url='"http://127.0.0.1:1/v1"')
         secure = f'"https://127.0.0.1:{provider.plain.port}/v1"'
-        told += pair(provider, asked("tls", stream=stream), base_url=secure)
+        configured += pair(provider, asked("tls", stream=stream), base_url=secure)
         for plain, (_, script) in FAILING.items():
             name = asked(plain, stream=stream)
             provider.scripts[name] = script
-            told += pair(provider, name, **LATE)
-            told.append(channel(provider, name, f"only-{name}", name=f'"only-{name}"', **LATE))
+            configured += pair(provider, name, **LATE)
+            configured.append(channel(provider, name, f"only-{name}", name=f'"only-{name}"', **LATE))
     for name, (status, code, _) in FOUR_HUNDREDS.items():
         message = f"flagged by moderation: model hidden-caller-{name} with key {SECRET} cannot do that"
         provider.scripts[f"caller-{name}"] = refuses(status, error(message, code))
-        told += pair(provider, f"caller-{name}")
+        configured += pair(provider, f"caller-{name}")
+    for told in (None, 70):
+        configured += pair(provider, f"begins-{told}", base_url=f'"{provider.url("begins")}"')
     for place in range(6):
         provider.scripts[f"six-{place}"] = FAILING["500"][1]
-        told.append(channel(provider, f"six-{place}", "six", priority=str(-place)))
+        configured.append(channel(provider, f"six-{place}", "six", priority=str(-place)))
     provider.scripts["second"] = both("from the second")
-    return "".join(told)
+    return "".join(configured)
 
 
 def asked(name: str, *, stream: bool) -> str:
@@ -188,12 +193,43 @@ def test_what_fails_before_its_first_content_is_replaced_unnoticed(
         failed, *_ = await attempts(scene, reply)
         assert (failed["channel"], failed["cause"]) == (failing, CAUSES[name])
         assert SECRET not in json.dumps(failed)
+        assert ("cost" in failed) == failed.get("accepted", False)
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
         assert (row.outcome, row.channel, row.status) == ("complete", f"{failing}-2", 200)
         assert row.charged == row.cost == 3_000 + 2 * (3_000 if stream else 2_000)
         await nothing_is_held(scene.gateway)
 
     scene.run(main)
+
+
+LOST = 'deeptoken_operator_loss_credits_total{cause="failover"}'
+
+
+@pytest.mark.parametrize("told", [None, 70], ids=["counted", "told"])
+def test_what_a_begun_attempt_that_failed_may_cost_the_operator_is_kept_and_summed(
+    told: int | None, scene: Scene
+) -> None:
+    async def main() -> None:
+        usage = event({**HEAD, "choices": [], "usage": used(told, 0)}) if told else b""
+        scene.provider.scripts["begins"] = says_and_closes(stream_head() + ROLE + usage)
+        before = await lost(scene)
+        reply = await scene.gateway.ask(chat("one two", model=f"m/begins-{told}", stream=True))
+
+        failed, answered = await attempts(scene, reply)
+        # Two words, and what stands around a message.
+        counted = 9 if told is None else told
+        assert (failed["accepted"], failed["cost"]) == (True, counted)
+        assert "cost" not in answered
+        assert await lost(scene) - before == counted
+        await nothing_is_held(scene.gateway)
+
+    scene.run(main)
+
+
+async def lost(scene: Scene) -> float:
+    """In credits, to attempts that failed over."""
+    page = (await scene.gateway.ask(path="/metrics")).body.decode()
+    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(LOST))
 
 
 @pytest.mark.parametrize("name", FOUR_HUNDREDS)

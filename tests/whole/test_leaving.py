@@ -1,9 +1,11 @@
 """A client that goes away takes its upstream call with it, at once, and pays for what was generated."""
 
 import asyncio
+import json
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from provider_scene import (
@@ -30,11 +32,21 @@ from whole_scene import chat
 BEGUN = chunk("", role=True) + chunk("one ") + chunk("two")
 PART = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"id":'
 
+CHEAP = """
+[[models]]
+id = "m/cheap"
+prompt = 0.5
+completion = 1
+"""
+
 
 def configuration(provider: Provider) -> str:
     provider.scripts |= {"good": both("fine"), "dead": says_and_closes()}
     pair = channel(provider, "dead", "pair", priority="1") + channel(provider, "up", "pair", name='"second"')
-    return channel(provider, "up") + channel(provider, "good") + pair
+    chain = channel(provider, "dead", "down", name='"down"') + channel(
+        provider, "up", "cheap", name='"cheap"'
+    )
+    return channel(provider, "up") + channel(provider, "good") + pair + chain + CHEAP
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +78,19 @@ LABELS = iter(f"leaving-{number}" for number in range(1_000))
 
 
 async def hung_up(
-    scene: Scene, raw: bytes, *, stream: bool = True, model: str = "m/up", reset: bool = False
+    scene: Scene,
+    raw: bytes,
+    *,
+    stream: bool = True,
+    model: str = "m/up",
+    reset: bool = False,
+    **fields: object,
 ) -> UsageRecord:
     """The row of a call whose client left when the provider had said `raw`, and the gateway had read it."""
     gateway, label = scene.gateway, next(LABELS)
     watched = scene.provider.scripts["up"] = Watched(raw)
     client = await gateway.connect()
-    client.write(gateway.request(chat("hi", model=model, stream=stream), x_request_id=label))
+    client.write(gateway.request(chat("hi", model=model, stream=stream, **fields), x_request_id=label))
     await watched.said.wait()
     if raw.endswith(BEGUN):
         await client.head()
@@ -94,6 +112,12 @@ async def hung_up(
     return row
 
 
+def tried(row: UsageRecord) -> list[dict[str, Any]]:
+    """Its attempts."""
+    told: list[dict[str, Any]] = json.loads(row.attempts or "[]")
+    return told
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 def test_before_the_provider_begins_to_answer_it_costs_nothing(
@@ -110,8 +134,20 @@ def test_before_the_first_content_the_prompt_is_charged(stream: bool, scene: Sce
 
     row = scene.run(lambda: hung_up(scene, raw, stream=stream))
 
+    (left,) = tried(row)
+    assert (left["channel"], left["cause"], left["accepted"]) == ("up", "left", True)
+    assert left["duration_ms"] <= row.duration_ms
     assert (row.estimated, row.completion_tokens) == (True, 0)
     assert row.charged == row.cost == row.prompt_tokens * 1_000 > 0
+
+
+def test_where_another_model_has_begun_its_prompt_is_charged_at_its_own_price(scene: Scene) -> None:
+    raw = stream_head() + chunk("", role=True)
+
+    row = scene.run(lambda: hung_up(scene, raw, model="m/down", models=["m/cheap"]))
+
+    assert (row.model, row.channel) == ("m/cheap", "cheap")
+    assert row.charged == row.cost == row.prompt_tokens * 500 > 0
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
@@ -135,8 +171,7 @@ def test_while_another_channel_is_tried_it_is_cancelled_there(scene: Scene) -> N
     row = scene.run(lambda: hung_up(scene, b"", model="m/pair"))
 
     assert (row.channel, row.charged) == ("second", 0)
-    assert row.attempts is not None
-    assert '"dead"' in row.attempts
+    assert [(one["channel"], one["cause"]) for one in tried(row)] == [("dead", "outage"), ("second", "left")]
 
 
 def test_a_client_that_stopped_reading_and_then_leaves_frees_everything(scene: Scene) -> None:

@@ -95,6 +95,37 @@ def test_a_channel_that_is_added_serves_and_one_that_is_removed_does_not(tmp_pat
     asyncio.run(main())
 
 
+def test_a_changed_server_table_is_told_to_hold_from_a_restart_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, "", server="in_flight_max = 7") as gateway:
+            said: list[str] = []
+
+            async def reloaded(times: int) -> None:
+                async def told() -> bool:
+                    assert (await gateway.ask(path="/healthz")).status == 200
+                    said.extend(line for line in capfd.readouterr().err.splitlines() if "reloaded" in line)
+                    return len(said) == times
+
+                await until(told)
+
+            reload(gateway, more="# a word\n")
+            await reloaded(1)
+            # The second time it is still another one than at the start.
+            for times in (2, 3):
+                reload(gateway, old="in_flight_max = 7" if times == 2 else "", new="in_flight_max = 8")
+                await reloaded(times)
+
+            assert ["ignored" in line and "[server] has changed" in line for line in said] == [
+                False,
+                True,
+                True,
+            ]
+
+    asyncio.run(main())
+
+
 def test_a_file_that_is_wrong_changes_nothing_and_a_good_one_is_read_after_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from provider_scene import MODELS, Provider, Script, both, channel, says
 
+from deeptoken.settings import Database
 from upstreams import answer
 from whole_scene import Reply, Whole, chat, whole
 
@@ -67,6 +68,7 @@ def test_a_provider_that_refuses_the_account_shows_and_the_gateway_stays_ready(t
         assert (told["down", None]["state"], told["down", None]["why"]) == ("open", "credential")
         assert 500 < told["down", None]["wait_s"] <= 630
         assert reply.json["health_left_out"] == 0
+        assert reply.json["installation"] == Database("", gateway.folder / "deeptoken.db").installation
 
     run(tmp_path, main)
 

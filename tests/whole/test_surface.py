@@ -44,7 +44,9 @@ def asked(scene: Scene, body: object = b"", **options: str) -> Reply:
 FINE = chat("hi", model="m/up")
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/models/m/up", "/v1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/models", "/v1/models/m/up", "/v1/nothing", "/api/catalog"]
+)
 def test_a_browser_may_ask_before_it_calls_without_a_key(path: str, scene: Scene) -> None:
     reply = asked(
         scene,
@@ -77,6 +79,33 @@ def test_a_browser_may_read_answers_errors_and_our_headers(stream: bool, scene: 
         assert set(EXPOSED.split(", ")) <= set(exposed)
         assert "access-control-allow-credentials" not in reply.headers
         assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/catalog"])
+def test_the_origins_that_may_call_are_said_once(path: str, scene: Scene) -> None:
+    """A browser takes two of them for none."""
+
+    async def main() -> bytes:
+        client = await scene.gateway.connect()
+        method = "access-control-request-method: POST"
+        client.write(f"OPTIONS {path} HTTP/1.1\r\nhost: x\r\norigin: {ORIGIN}\r\n{method}\r\n\r\n".encode())
+        return await client.reader.readuntil(b"\r\n\r\n")
+
+    raw = scene.run(main)
+
+    lines = raw.lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith(b"access-control-allow-origin")] == [
+        b"access-control-allow-origin: *"
+    ]
+
+
+def test_a_browser_may_read_why_a_request_was_refused_before_it_was_one(scene: Scene) -> None:
+    large = asked(scene, path="/v1/models", origin=ORIGIN, x_long="a" * 40_000)
+    unasked = asked(scene, path="/v1/models", x_long="a" * 40_000)
+
+    assert (large.status, large.headers["access-control-allow-origin"]) == (431, "*")
+    assert "x-deeptoken-id" in large.headers["access-control-expose-headers"]
+    assert (unasked.status, "access-control-allow-origin" in unasked.headers) == (431, False)
 
 
 def test_the_public_catalog_may_be_read_by_any_page(scene: Scene) -> None:

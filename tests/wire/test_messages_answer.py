@@ -38,7 +38,7 @@ def test_an_answer_is_a_message_to_the_letter() -> None:
     told = answered(completion(content="Hello"), Usage(prompt=3, completion=2))
 
     assert told == {
-        "id": "chatcmpl-1",
+        "id": "msg_1",
         "type": "message",
         "role": "assistant",
         "model": "acme/m",
@@ -54,6 +54,16 @@ def test_an_answer_is_a_message_to_the_letter() -> None:
             "output_tokens": 2,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("chatcmpl-7", "msg_7"), ("gen-7", "msg_gen-7"), ("msg_01X", "msg_01X"), (None, "msg_")],
+)
+def test_an_id_is_one_of_this_dialect(theirs: str | None, ours: str) -> None:
+    told = answered(completion() | {"id": theirs})
+
+    assert told["id"] == ours
 
 
 def test_every_class_of_tokens_is_told_once() -> None:
@@ -86,7 +96,7 @@ def test_fields_as_they_came_are_read_too() -> None:
 
     told = answered(raw)
 
-    assert (told["id"], told["content"]) == ("chatcmpl-1", [{"type": "text", "text": "x"}])
+    assert (told["id"], told["content"]) == ("msg_1", [{"type": "text", "text": "x"}])
 
 
 @pytest.mark.parametrize(

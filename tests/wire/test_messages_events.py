@@ -95,7 +95,7 @@ def test_the_head_knows_the_model_and_the_end_the_true_usage() -> None:
     events = events_of(streamed(*TURN))
 
     head, last = events[0]["message"], events[-2]
-    assert (head["id"], head["model"], head["content"]) == ("chatcmpl-1", "acme/m", [])
+    assert (head["id"], head["model"], head["content"]) == ("msg_1", "acme/m", [])
     assert (head["stop_reason"], head["usage"]["input_tokens"]) == (None, 0)
     assert last["delta"] == {"stop_reason": "tool_use", "stop_sequence": None, "stop_details": None}
     assert last["usage"] == {
@@ -250,7 +250,13 @@ def test_an_error_ends_the_stream_as_the_vendors_library_knows_it() -> None:
 
     assert failed.value.body == {
         "type": "error",
-        "error": {"type": "overloaded_error", "message": "Busy.", "code": "upstream_error", "param": None},
+        "error": {
+            "type": "overloaded_error",
+            "message": "Busy.",
+            "details": {"error_code": "upstream_error"},
+            "code": "upstream_error",
+            "param": None,
+        },
         "request_id": "req_1",
     }
 

@@ -12,7 +12,7 @@ from claude_client import HI, TOOL, asked
 from claude_conversations import calls
 from deeptoken.errors import BadRequest
 from deeptoken.wire.messages import read
-from deeptoken.wire.messages_plain import enforced, long_names, short_name
+from deeptoken.wire.messages_plain import THINKING, enforced, long_names, short_name
 
 EPHEMERAL = {"type": "ephemeral"}
 CALL = {"type": "tool_use", "id": "call_1", "name": "add", "input": {"a": 1}}
@@ -77,7 +77,7 @@ def test_a_plain_call_has_openais_fields_alone() -> None:
     }
 
 
-def test_thinking_and_marks_stay_behind() -> None:
+def test_marks_stay_behind_and_thinking_is_what_a_chat_has_of_it() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
     text = {"type": "text", "text": "Let me ", "cache_control": EPHEMERAL}
 
@@ -97,6 +97,16 @@ def test_thinking_and_marks_stay_behind() -> None:
         {
             "role": "assistant",
             "content": "Let me see.",
+            "reasoning_content": "Hm.",
+            "reasoning_details": [
+                {
+                    "type": "reasoning.text",
+                    "text": "Hm.",
+                    "signature": "s",
+                    "format": "anthropic-claude-v1",
+                    "index": 0,
+                }
+            ],
             "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": "3"},
@@ -308,6 +318,8 @@ def test_every_message_is_one_that_openais_own_types_know(body: dict[str, Any]) 
         return
 
     for message in json.loads(bytes(told["messages"])):
+        for name in THINKING:
+            message.pop(name, None)
         assert listed(ASKED.validate_python(message)) == message, "no field beside"
         if message["role"] == "tool" and isinstance(message["content"], list):
             assert {part["type"] for part in message["content"]} == {"text"}

@@ -246,3 +246,13 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
         with pytest.raises(BadRequest, match="nested too deeply"):
             read(body)
+
+
+def test_a_field_by_a_chat_s_name_is_told_by_the_name_that_was_sent() -> None:
+    with pytest.raises(BadRequest) as refused:
+        read(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}')
+
+    rename(refused.value)
+
+    assert refused.value.message == "messages: it is called input in the Responses API."
+    assert refused.value.param == "messages"

@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 
 from deeptoken import ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.exchange import Exchange, status_line
+from deeptoken.api.exchange import CROSS_ORIGIN, Exchange, status_line
 from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloaded, RequestTimeout
 from deeptoken.settings import Server as Settings
 
@@ -60,10 +60,15 @@ class Connection(HttpToolsProtocol):
         """Whose body comes now."""
         self._in_head = False
         self._in_body = False
-        self._head_bytes = 0
+        self._bare_bytes = 0
+        """How many bytes have come since a head began or a body went on: of a head, of trailers, and of what
+        chunks have beside their data. Those that came together with such a beginning do not count."""
         self._slow: asyncio.TimerHandle | None = None
         self._deaf: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
+        """When it is closed if no request begins; 0 while there is one."""
+        self._unwanted_until = 0.0
+        """Until when the rest of a body may come whose request has been answered."""
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
@@ -76,7 +81,6 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.left = True
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
@@ -110,39 +114,44 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        began_in_head = self._in_head
+        self._bare_bytes += len(data)
         super().data_received(data)
         if self._refused:
             return
-        if self._in_body:
-            self._punctual()
-            self._slow = self.loop.call_later(self.settings.body_idle_seconds, self._too_slow)
-        if not self._in_head:
-            return
-        # The head goes on past these bytes.
-        self._head_bytes = self._head_bytes + len(data) if began_in_head else len(data)
-        if self._head_bytes > self.settings.header_bytes_max:
-            self._refuse(_head_too_large(self.settings.header_bytes_max))
-        elif self._slow is None and self._head_bytes:
-            self._slow = self.loop.call_later(self.settings.header_seconds, self._too_slow)
+        if self._in_head or self._in_body:
+            if self._bare_bytes > self.settings.header_bytes_max:
+                self._refuse(_head_too_large(self.settings.header_bytes_max))
+            elif self._in_body or self._slow is None:
+                self._wait_for_more()
+        elif self._is_idle() and not self._idle_until:
+            self._wait_for_next()
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._bare_bytes = 0
+        self._idle_until = 0.0
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Behind a body there may be more of them (RFC 9110, section 6.5): they are let go.
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._refused:
+            return
         self._in_head = False
-        self._in_body = True
-        self._head_bytes = 0
+        self._bare_bytes = 0
         self._punctual()
         size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
         if len(self.headers) > FIELDS_MAX or size > self.settings.header_bytes_max:
             self._refuse(_head_too_large(self.settings.header_bytes_max))
-        elif self.url.startswith(HOT) or (not self.url.startswith(b"/") and self._is_absolute()):
+            return
+        if self.url.startswith(HOT) or (not self.url.startswith(b"/") and self._is_absolute()):
             self._hot()
         else:
             self._reading = None
@@ -151,6 +160,7 @@ class Connection(HttpToolsProtocol):
             self.url, self.expect_100_continue = url, expected
             self.headers += headers
             super().on_headers_complete()
+        self._in_body = True
 
     def _is_absolute(self) -> bool:
         """A hot route with the scheme and host before it (RFC 9112, section 3.2.2): they are cut off."""
@@ -164,23 +174,24 @@ class Connection(HttpToolsProtocol):
     def _hot(self) -> None:
         """A request on a hot route: answered now, or when those before it on this connection are."""
         parser = self.parser
+        old = parser.get_http_version() < "1.1"
         exchange = Exchange(
             self,
             method=parser.get_method().decode("ascii"),
             url=self.url,
             headers=dict(self.headers),
-            keep_alive=parser.get_http_version() != "1.0" and parser.should_keep_alive(),
-            expected=self.expect_100_continue,
+            keep_alive=not old and parser.should_keep_alive(),
+            chunked=not old,
+            expected=self.expect_100_continue and not old,
             settings=self.settings,
         )
         self._reading = exchange
         # uvicorn asks of a cycle just what an exchange has; see there.
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if busy:
+        if self._is_idle():
+            self._start_asgi_task(exchange, self.app)
+        else:
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type] # see above
-        else:
-            self._start_asgi_task(exchange, self.app)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if not isinstance(cycle, Exchange):
@@ -196,16 +207,17 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._refused:
             return
+        self._bare_bytes = 0
         if self._reading is None:
             super().on_body(body)
         elif self._reading.feed(body) > UNREAD_BYTES_MAX:
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
-        self._in_body = False
-        self._punctual()
         if self._refused:
             return
+        self._in_body = False
+        self._punctual()
         if self._reading is None:
             super().on_message_complete()
         else:
@@ -213,22 +225,34 @@ class Connection(HttpToolsProtocol):
 
     # Its end, and what is refused.
 
+    def _is_idle(self) -> bool:
+        """Nothing is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
     def on_response_complete(self) -> None:
-        """The connection waits for its next request. One timer serves many waits: it is set anew when it
-        fires (measured: one for each request took a fortieth of a call's time)."""
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
+            if self._slow is not None:
+                # It was not read while others were answered.
+                self._wait_for_more()
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._idle_until = self.loop.time() + self.timeout_keep_alive
+        if self._in_body:
+            self._unwanted_until = self.loop.time() + self.settings.request_seconds
+        elif not self._in_head:
+            self._wait_for_next()
+
+    def _wait_for_next(self) -> None:
+        """The connection waits for its next request. One timer serves many waits: it is set anew when it
+        fires (measured: one for each request took a fortieth of a call's time)."""
+        seconds = self.settings.keep_alive_seconds
+        self._idle_until = self.loop.time() + seconds
         if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_until = 0.0
+        """uvicorn's way, at all that comes. Ours is `_idle_until`, when a request begins."""
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
@@ -245,19 +269,32 @@ class Connection(HttpToolsProtocol):
             BadRequest("This is not a valid HTTP/1.1 request. Check the client, and what stands between.")
         )
 
-    def _abandon(self, error: DeeptokenError) -> None:
+    def _abandon(self, answering: Exchange, error: DeeptokenError) -> None:
         """The request that is being answered turned out to be broken: whoever answers it is stopped."""
         self.refusal = error
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
+        answering.disconnected = True
+        answering.message_event.set()
         self._stop()
 
     def _too_slow(self) -> None:
         self._slow = None
-        if self._head_bytes or self._in_body:
+        if self.flow.read_paused:
+            # It is us who do not read.
+            self._wait_for_more()
+        elif self._in_head or self._in_body:
             self._refuse(RequestTimeout("The request did not arrive in time. Send it again."))
         else:
             self.transport.close()
+
+    def _wait_for_more(self) -> None:
+        """Of a request that has begun."""
+        self._punctual()
+        seconds = self.settings.header_seconds
+        if self._in_body:
+            seconds = self.settings.body_idle_seconds
+            if self._is_idle():
+                seconds = min(seconds, self._unwanted_until - self.loop.time())
+        self._slow = self.loop.call_later(max(0.0, seconds), self._too_slow)
 
     def _punctual(self) -> None:
         if self._slow is not None:
@@ -267,6 +304,10 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: DeeptokenError) -> None:
         """An answer without a task, and the end of the connection."""
         self._punctual()
+        if self._in_body and self._is_idle():
+            # This request has had its answer.
+            self.transport.close()
+            return
         answering = self._answering
         if answering is None or answering.response_complete:
             answering = self.cycle  # type: ignore[assignment] # the two are alike, see `_hot`
@@ -275,7 +316,7 @@ class Connection(HttpToolsProtocol):
                 # An answer is on its way; these bytes came behind it.
                 self.transport.close()
                 return
-            self._abandon(error)
+            self._abandon(answering, error)
         body = envelope.body(error)
         id = ids.uuid7().encode()
         headers = [
@@ -285,8 +326,11 @@ class Connection(HttpToolsProtocol):
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
         ]
+        if any(name == b"origin" for name, _ in self.headers or ()):
+            headers += CROSS_ORIGIN
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self._refused = True
+        self.pipeline.clear()
         self.transport.write(status_line(error.status) + lines + b"\r\n" + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()

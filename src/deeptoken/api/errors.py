@@ -5,7 +5,7 @@
 
 import msgspec
 
-from deeptoken.errors import DeeptokenError, MethodNotAllowed
+from deeptoken.errors import DeeptokenError, IdempotencyRunning, MethodNotAllowed
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -28,7 +28,9 @@ def body(error: DeeptokenError) -> bytes:
 def headers(error: DeeptokenError) -> Headers:
     """What stands beside the envelope."""
     found = [JSON, (b"x-gateway-error-category", error.category.encode())]
-    if error.retry_after is not None:
+    # Who has to mend a request does not wait: what a channel told before says nothing to them.
+    waits = error.category != "user" or isinstance(error, IdempotencyRunning)
+    if waits and error.retry_after is not None:
         found.append((b"retry-after", error.retry_after.encode()))
     if error.should_retry is not None:
         found.append((b"x-should-retry", b"true" if error.should_retry else b"false"))

@@ -18,7 +18,7 @@ from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
 from deeptoken.api.delivery import Events, Flow, Whole
 from deeptoken.api.errors import Headers
-from deeptoken.errors import DeeptokenError, RequestTooLarge, UnsupportedMedia
+from deeptoken.errors import DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.settings import Server
 from deeptoken.wire.chat import Chat
@@ -30,6 +30,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CLOSING = b"connection: close\r\n\r\n"
 BODILESS = (204, 304)
+UNREAD = (RequestTimeout, RequestTooLarge, UnsupportedMedia)
+"""What is said of a body that is not read to its end."""
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
@@ -37,8 +39,9 @@ EXPOSED = (
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 EXPOSING = (b"access-control-expose-headers", EXPOSED)
+CROSS_ORIGIN = (ANY_ORIGIN, EXPOSING)
+"""What a browser wants of every answer."""
 PREFLIGHT = [
-    ANY_ORIGIN,
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", b"*, authorization"),
     (b"access-control-max-age", b"86400"),
@@ -86,6 +89,7 @@ class Exchange:
     __slots__ = (
         "_body",
         "_carrier",
+        "_chunked",
         "_complete",
         "_expected",
         "_settings",
@@ -114,6 +118,7 @@ class Exchange:
         url: bytes,
         headers: dict[bytes, bytes],
         keep_alive: bool,
+        chunked: bool,
         expected: bool,
         settings: Server,
     ) -> None:
@@ -124,6 +129,7 @@ class Exchange:
         self.response_complete = False
         """So has all of it."""
         self.disconnected = False
+        """Its answer is not wanted any more: the client has left, or the connection gave another one."""
         self.keep_alive = keep_alive
         self.form = OPENAI
         """The dialect in which it is answered."""
@@ -136,6 +142,8 @@ class Exchange:
         self.path = unquote(path) if "%" in path else path
         self.query = query.partition(b"#")[0].decode("latin-1")
         self._carrier = carrier
+        self._chunked = chunked
+        """An answer of unknown length comes in chunks; to HTTP/1.0 it ends with the connection."""
         self._settings = settings
         self._expected = expected
         self._body: list[bytes] = []
@@ -230,6 +238,7 @@ class Exchange:
 
         Raises:
             UnsupportedMedia, RequestTooLarge: told by its headers, before a byte of it is read.
+            RequestTimeout: it is not there when the call has to be over.
         """
         headers = self.headers
         kind = headers.get(b"content-type")
@@ -242,7 +251,12 @@ class Exchange:
         if told is not None and int(told) > most:
             raise self._too_large()
         if not self._complete:
-            await self._whole_body(most)
+            left_s = self.call.deadline(self._settings.request_seconds) - clock.monotonic()
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._whole_body(most)
+            except TimeoutError:
+                raise RequestTimeout("The body did not arrive in time. Send it faster.") from None
         if self._size > most:
             raise self._too_large()
         body, self._body = self._body, []
@@ -283,7 +297,7 @@ class Exchange:
         if self.form.request_id is not None:
             headers.append((self.form.request_id, call.request_id.encode()))
         if b"origin" in self.headers:
-            headers += (ANY_ORIGIN, EXPOSING)
+            headers += CROSS_ORIGIN
         return headers
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
@@ -295,17 +309,17 @@ class Exchange:
 
     def begin(self, status: int, headers: Headers, data: bytes) -> None:
         """The head of an answer of unknown length, with its first bytes."""
-        head = self._head(status, headers, b"transfer-encoding: chunked\r\n")
-        self._send(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+        head = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._chunked else b"")
+        self._send(head + self._chunk(data))
 
     def write(self, data: bytes) -> None:
         """More of it."""
-        self._send(b"%x\r\n%b\r\n" % (len(data), data))
+        self._send(self._chunk(data))
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""
-        chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        self._send(chunk + LAST_CHUNK)
+        last = LAST_CHUNK if self._chunked else b""
+        self._send(self._chunk(data) + last if data else last)
         self.end()
 
     def break_off(self) -> None:
@@ -313,16 +327,21 @@ class Exchange:
         self.keep_alive = False
         self.end()
 
+    def _chunk(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
     def end(self) -> None:
         """All has been written: the connection goes on with the next request, or closes."""
         self.response_complete = True
+        if self.disconnected:
+            return
         if not self.keep_alive:
             self._carrier.transport.close()
         self._carrier.on_response_complete()
 
     def _send(self, data: bytes) -> None:
-        """Nothing is written to a client who has left."""
-        if not self._carrier.left:
+        """Nothing is written to a client who has left, nor behind the connection's own answer."""
+        if not self._carrier.left and not self.disconnected:
             self._carrier.transport.write(data)
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
@@ -338,15 +357,16 @@ class Exchange:
         self.respond(status, [*self.common_headers(), *headers], body)
 
     async def fail(self, error: DeeptokenError) -> None:
-        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there."""
-        if self.left():
+        """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there, or
+        the connection has said it."""
+        if self.left() or self.disconnected:
             return
         if self.response_started:
             if self.outlet is not None and not self.response_complete:
                 self.outlet.fail(error)
             return
         body, headers = self.form.error_body(error, self.call.request_id), envelope.headers(error)
-        if not isinstance(error, RequestTooLarge | UnsupportedMedia):
+        if not isinstance(error, UNREAD):
             self.answer(error.status, body, headers)
             return
         # The rest of the body is not wanted and the connection ends. A client that still sends must be able

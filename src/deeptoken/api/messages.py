@@ -14,7 +14,7 @@ from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer
 from deeptoken.providers.base import Piece
 from deeptoken.wire import messages_events
-from deeptoken.wire.messages_answer import MAX_TOKENS, message, usage_told
+from deeptoken.wire.messages_answer import MAX_TOKENS, costed, message, usage_told
 from deeptoken.wire.messages_assembler import Assembler
 from deeptoken.wire.messages_blocks import event
 from deeptoken.wire.messages_errors import error_body
@@ -51,9 +51,7 @@ class MessageWhole(Whole):
             names = long_names(self._chat.request)
             return msgspec.json.encode(message(fields, bill.usage, names=names, more=self._costs(bill)))
         if more := _counted(bill) | self._costs(bill):
-            usage = native.get("usage")
-            told = msgspec.json.decode(usage) if isinstance(usage, msgspec.Raw) else usage
-            native = {**native, "usage": {**(told or {}), **more}}
+            native = costed(native, more)
         return msgspec.json.encode(native)
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from deeptoken import ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.exchange import ANY_ORIGIN, EXPOSING, PREFLIGHT, label
+from deeptoken.api.exchange import CROSS_ORIGIN, PREFLIGHT, label
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import DeeptokenError, MethodNotAllowed, NotFound, PermissionDenied
@@ -22,7 +22,7 @@ from deeptoken.observe.metrics import Metrics
 from deeptoken.settings import Server
 
 GROUP_SHOWN = "free"
-CORS = {name.decode(): value.decode() for name, value in (ANY_ORIGIN, EXPOSING)}
+CORS = {name.decode(): value.decode() for name, value in CROSS_ORIGIN}
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FORWARDED = ("forwarded", "x-forwarded-for", "via")
 
@@ -106,7 +106,7 @@ def _is_local(request: Request) -> bool:
 
 async def _preflight(request: Request) -> Response:
     headers = {name.decode(): value.decode() for name, value in PREFLIGHT}
-    return Response(status_code=204, headers=_ids(request) | headers)
+    return Response(status_code=204, headers=_ids(request) | CORS | headers)
 
 
 def _ids(request: Request) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The HTTP server: uvicorn's, with our connections (`connection.py`), on a socket that `app.py` opens."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ def listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        # Below zero are the numbers of a name that no resolver knows.
+        if error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0:
+            raise ConfigError(f"cannot listen on {host}: it is no address of this machine") from None
         raise ConfigError(
             f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. "
             "Use another --host or --port, or stop what listens there"
@@ -65,7 +69,6 @@ def server(application: Callable[..., Any], hot: Hot, settings: Settings) -> Ser
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        timeout_keep_alive=int(settings.keep_alive_seconds),
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,

@@ -239,8 +239,10 @@ class V1:
             self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:
-                causes.append((trace.channel, "cut" if trace.outcome == "cut" else "ok"))
+                causes.append((trace.channel, "ok" if trace.answer.failure is None else "cut"))
             self._metrics.attempts(causes)
+            if trace.lost:
+                self._metrics.lost("failover", trace.lost)
             for failed, words in zip(trace.failures, trace.words, strict=True):
                 if failed.cause in OPERATORS:
                     facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}

@@ -21,6 +21,7 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 class Report(msgspec.Struct, frozen=True):
     """What `/readyz` says of the channels. `health` is None where it does not say it to everybody."""
 
+    installation: str | None = None
     health: list[Condition] | None = None
     health_left_out: int = 0
 
@@ -50,10 +51,11 @@ def reported(url: str | None, file: Path | None) -> Report:
     """What the gateway says that runs.
 
     Raises:
-        Trouble: none answers, or not to us.
+        Trouble: none answers, or not to us, or it is another installation's that nobody named.
     """
     where = origin(url, file)
-    server = load(file).server
+    settings = load(file)
+    server = settings.server
     headers: tuple[tuple[str, str], ...] = ()
     if server.metrics_token is not None:
         # Only here a secret is needed: the gateway tells an operator alone.
@@ -66,6 +68,11 @@ def reported(url: str | None, file: Path | None) -> Report:
         raise Trouble(
             f"{where} does not tell how its channels stand: ask on its own machine, past any proxy, or with "
             "its metrics_token in the configuration."
+        )
+    if url is None and report.installation not in (None, settings.database.installation):
+        raise Trouble(
+            f"Another installation's gateway answers at {where}: it serves another database. "
+            "Say where this one's is by --url."
         )
     return report
 

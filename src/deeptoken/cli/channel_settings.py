@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from deeptoken.catalog.model import Channel
-from deeptoken.cli.options import FILE, Mistake
+from deeptoken.cli.options import FILE, Mistake, sentence
 from deeptoken.config_fields import Wrong, read_table, secret_of
 from deeptoken.config_options import OPTIONS
 from deeptoken.config_sections import Sources, channel_fields, read_channel
@@ -145,6 +145,9 @@ def credential(
         return _told(_read(file), f"{file} is empty.")
     if not ask or provider not in NEEDS_KEY:
         return None
+    if told["base_url"] is not None and BASE_URLS[provider] is not None:
+        # What stands at an address of one's own, instead of the provider's, may want none.
+        return None
     if not sys.stdin.isatty():
         raise Mistake(f"{provider} needs a credential: name it by --api-key-env or --api-key-file.")
     typed: str = click.prompt(f"API key of {provider}", hide_input=True, err=True)
@@ -179,4 +182,4 @@ def _sources() -> Sources:
 def _mistake(wrong: Wrong) -> Mistake:
     option = str(wrong.path[0]).replace("_", "-") if wrong.path else ""
     option = {"models": "model", "groups": "group"}.get(option, option)
-    return Mistake(f"--{option}: {wrong.message}." if option else f"{wrong.message}.")
+    return Mistake(sentence(f"--{option}: {wrong.message}" if option else wrong.message))

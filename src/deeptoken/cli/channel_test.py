@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 
 from deeptoken import config
+from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
 from deeptoken.catalog.patterns import Ranked, is_pattern, remap
+from deeptoken.cli.books import reader
 from deeptoken.cli.channel_list import every
 from deeptoken.cli.names import find_channel
 from deeptoken.cli.options import Mistake, Trouble, load, with_config, with_json
@@ -17,7 +20,7 @@ from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.play import playing
 from deeptoken.gateway.trial import Trial, trial
 from deeptoken.gateway.upstream import Upstream
-from deeptoken.installation import opened
+from deeptoken.installation import book, opened
 from deeptoken.money import PicoUsd
 from deeptoken.net import Client, Proxies
 from deeptoken.providers.registry import PROVIDERS
@@ -27,7 +30,7 @@ from deeptoken.store.secrets import load_secrets
 
 @click.command("test")
 @click.argument("name")
-@click.option("--model", help="The model to ask for; the first one of the channel without.")
+@click.option("--model", help="The model to ask for; the channel's first, else its cheapest, without.")
 @with_config
 @with_json
 def test_channel(name: str, model: str | None, file: Path | None, as_json: bool) -> None:
@@ -37,7 +40,7 @@ def test_channel(name: str, model: str | None, file: Path | None, as_json: bool)
     """
     settings = load(file)
     channel = _channel(settings, file, name)
-    tested = asyncio.run(_try(_candidate(channel, model)))
+    tested = asyncio.run(_try(_candidate(settings, channel, model)))
     if as_json:
         print_json(tested)
     else:
@@ -56,11 +59,11 @@ def _channel(settings: Settings, file: Path | None, name: str) -> Channel:
     return opened(row, load_secrets(settings.database.path))
 
 
-def _candidate(channel: Channel, model: str | None) -> Candidate:
+def _candidate(settings: Settings, channel: Channel, model: str | None) -> Candidate:
     if model is None:
         model = next((id for id in channel.models if not is_pattern(id)), None)
     if model is None:
-        raise Mistake(f"The channel {channel.name} names no model by itself: say which by --model.")
+        return _cheapest(settings, channel)
     best = Ranked(channel.models.items()).best(model) if channel.models else (model, model)
     if best is None:
         raise Mistake(
@@ -70,6 +73,26 @@ def _candidate(channel: Channel, model: str | None) -> Candidate:
     return Candidate(
         channel, Model(id=model, price=Price(id=0, model=model, rates=rates)), remap(*best, model)
     )
+
+
+def _cheapest(settings: Settings, channel: Channel) -> Candidate:
+    """What the channel serves without naming it, by a token in and a token out."""
+    alone = msgspec.structs.replace(channel, enabled=True)
+    with reader(settings) as books:
+        catalog = Catalog.build([alone], settings.models, book(books), settings.groups)
+    group = channel.groups[0]
+    served = [at for id in catalog.exact_ids(group) for at in catalog.candidates(id, group)]
+    if not served:
+        raise Mistake(
+            f"The channel {channel.name} names no model, and the price book knows none of "
+            f"{channel.provider}: say which by --model."
+        )
+    return min(served, key=lambda at: (_price(at), at.model.id))
+
+
+def _price(at: Candidate) -> int:
+    rates = at.model.price.rates
+    return rates.prompt + rates.completion
 
 
 async def _try(at: Candidate) -> Trial:

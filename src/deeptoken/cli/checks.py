@@ -12,9 +12,12 @@ import msgspec
 from deeptoken import clock
 from deeptoken.catalog.patterns import is_pattern
 from deeptoken.cli.channel_list import every
+from deeptoken.cli.channel_settings import NEEDS_KEY
 from deeptoken.cli.models import catalog_of
 from deeptoken.cli.output import time
+from deeptoken.config_fields import REGION
 from deeptoken.errors import DeeptokenError
+from deeptoken.providers.registry import BASE_URLS
 from deeptoken.settings import Settings
 from deeptoken.store.migrate import migrations, pending
 from deeptoken.store.reads import Reader
@@ -107,6 +110,18 @@ def models(settings: Settings) -> Check:
     if not ids:
         return Check("models", "warning", "no model is listed: a model needs a channel and a price")
     return Check("models", "ok", f"{len(ids)} can be called")
+
+
+def keyless(settings: Settings) -> Iterator[Check]:
+    """Who calls a provider's own address without a credential, where nobody is answered without one."""
+    for one in every(settings):
+        channel = one.channel
+        if one.has_key or not channel.enabled or channel.provider not in NEEDS_KEY:
+            continue
+        own = (BASE_URLS[channel.provider] or "").replace(REGION, str(channel.options.get("region", "")))
+        if channel.base_url in ("", own):
+            detail = f"it has no api_key, and {channel.provider} answers nobody without one"
+            yield Check(f"key of {channel.name}", "warning", detail)
 
 
 def served(settings: Settings) -> Iterator[Check]:

@@ -1,14 +1,18 @@
 """`deeptoken demo`: a gateway to try, in a folder of its own: what `make run` starts.
 
 The first start makes `.demo/` with a configuration, a key and a database; the next one finds them again.
-Provider keys in the environment (OPENAI_API_KEY, ...) become channels.
+Provider keys in the environment (OPENAI_API_KEY, ...) become channels at the end of that configuration, where
+each start writes anew what it found, and where it listens: so the commands see what the gateway sees.
 """
 
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
-import msgspec
 
 from deeptoken import config, ids
 from deeptoken.catalog.model import Channel
@@ -38,6 +42,13 @@ name = "demo"
 owner = "demo"
 secret = { file = "key" }
 """
+FOUND = "# What the last start found: each start writes all below this line anew.\n"
+CHANNEL = """
+[[channels]]
+name = "{provider}"
+provider = "{provider}"
+api_key = {{ env = "{variable}" }}
+"""
 FIRST_CHOICES = (("openai", "gpt-4o-mini"), ("anthropic", "claude-haiku-4-5"), ("sim", "sim/text"))
 """What the printed command asks, by the first of these providers that is there."""
 
@@ -48,22 +59,21 @@ FIRST_CHOICES = (("openai", "gpt-4o-mini"), ("anthropic", "claude-haiku-4-5"), (
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, show_default=True)
 def command(host: str | None, port: int | None, folder: Path) -> None:
     """Run the gateway with a demo key that has credits and the built-in provider `sim`."""
-    file, secret = prepare(folder)
     environ = config.environment()
+    file, secret = prepare(folder, environ)
 
     def read() -> Settings:
-        settings = config.load(file, environ, providers=BASE_URLS)
-        found = config.from_environment(environ, KEY_VARIABLES)
-        return msgspec.structs.replace(settings, channels=(*settings.channels, *found))
+        return config.load(file, environ, providers=BASE_URLS)
 
     def listening(address: str) -> None:
+        write_found(file, environ, address)
         click.echo(greeting(address, secret, read().channels, file))
 
     serve(read, host=host, port=port, listening=listening)
 
 
-def prepare(folder: Path) -> tuple[Path, str]:
-    """The configuration and the key of the demo, made if they are not there."""
+def prepare(folder: Path, environ: Mapping[str, str]) -> tuple[Path, str]:
+    """The configuration and the key of the demo, made if they are not there, with the channels of now."""
     folder.mkdir(parents=True, exist_ok=True)
     key = folder / "key"
     if not key.exists():
@@ -72,7 +82,38 @@ def prepare(folder: Path) -> tuple[Path, str]:
     file = folder / "deeptoken.toml"
     if not file.exists():
         file.write_text(CONFIGURATION)
+    write_found(file, environ)
     return file, key.read_text().strip()
+
+
+def write_found(file: Path, environ: Mapping[str, str], address: str | None = None) -> None:
+    """Put the environment's channels, and where the gateway listens, at the end of the file.
+
+    What stands above is the person's and counts more: a name or a table that is there is not written again.
+    """
+    own, marked, _ = file.read_text(encoding="utf-8").partition(FOUND)
+    try:
+        said = tomllib.loads(own)
+    except tomllib.TOMLDecodeError:
+        return
+    found = [
+        CHANNEL.format(provider=provider, variable=variable)
+        for provider, (variable, _) in KEY_VARIABLES.items()
+        if environ.get(variable, "").strip() and provider not in _names(said)
+    ]
+    if address is not None and "server" not in said:
+        place = urlsplit(address)
+        found.insert(0, f'\n[server]\nhost = "{place.hostname}"\nport = {place.port}\n')
+    if found or marked:
+        wanted = ["\n", FOUND, *found] if found else []
+        file.write_text(f"{own.rstrip()}\n{''.join(wanted)}", encoding="utf-8")
+
+
+def _names(said: dict[str, Any]) -> set[str]:
+    channels = said.get("channels")
+    if not isinstance(channels, list):
+        return set()
+    return {one.get("name", "") for one in channels if isinstance(one, dict)}
 
 
 def greeting(address: str, secret: str, channels: tuple[Channel, ...], file: Path) -> str:

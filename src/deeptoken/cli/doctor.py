@@ -51,6 +51,7 @@ def _checked(file: Path | None) -> Iterator[Check]:
         yield checks.clocks(settings)
         yield checks.sealed(settings)
         yield checks.models(settings)
+        yield from checks.keyless(settings)
         yield from checks.served(settings)
         yield from asyncio.run(reach_channels(settings))
     yield checks.open_files(settings)

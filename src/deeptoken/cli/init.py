@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from deeptoken.cli.keys import new_key
-from deeptoken.cli.options import Mistake, load, say, with_config
+from deeptoken.cli.options import Mistake, load, say, sentence, with_config
 from deeptoken.config_fields import Wrong
 from deeptoken.config_sections import user_fields
 from deeptoken.installation import declare, new_user
@@ -31,15 +31,11 @@ def command(operator: str | None, file: Path | None) -> None:
     """
     settings = load(file, secrets=True)
     path = settings.database.path
-    if not path.parent.is_dir():
-        raise Mistake(
-            f"There is no folder {path.parent} for the database: make it, or change [database] url."
-        )
     if operator is not None:
         try:
             user_fields(())["name"].read(operator, ())
         except Wrong as wrong:
-            raise Mistake(f"--operator: {wrong.message}.") from None
+            raise Mistake(sentence(f"--operator: {wrong.message}")) from None
     new_database, new_secrets = not path.exists(), not key_file(path).exists()
     secret = asyncio.run(_initialise(settings, operator, new=new_database))
     if new_database:

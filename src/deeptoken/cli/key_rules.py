@@ -9,10 +9,10 @@ import click
 import msgspec
 
 from deeptoken import clock
-from deeptoken.cli.options import Mistake, future
+from deeptoken.cli.options import Mistake, future, sentence
 from deeptoken.config_fields import Wrong, read_table
 from deeptoken.config_sections import CEILINGS, SCOPES, Sources, key_fields
-from deeptoken.identity.keys import declared_limits
+from deeptoken.identity.keys import declared_limits, milliseconds
 from deeptoken.ledger.postings import Limit
 from deeptoken.settings import DeclaredKey
 from deeptoken.store.queries.people import Key
@@ -30,6 +30,8 @@ class Rules(msgspec.Struct, frozen=True):
     ips: tuple[str, ...] | None
     ceilings: dict[str, Decimal]
     counts: dict[str, int]
+    timeout_s: float | None
+    """0: none but the server's."""
     scope: str | None
     expires_us: int | None
     never_expires: bool
@@ -37,7 +39,8 @@ class Rules(msgspec.Struct, frozen=True):
     @property
     def empty(self) -> bool:
         lists = self.models is None and self.ips is None and not self.ceilings and not self.counts
-        return lists and self.scope is None and self.expires_us is None and not self.never_expires
+        ends = self.expires_us is not None or self.never_expires
+        return lists and self.timeout_s is None and self.scope is None and not ends
 
 
 def ceiling(text: str) -> tuple[str, Decimal]:
@@ -71,6 +74,12 @@ def with_rules(command: Command) -> Command:
             click.option(f"--{name}", type=click.IntRange(min=0), help=f"{what}. 0: no limit.")
             for name, what in COUNTS.items()
         ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0),
+            metavar="SECONDS",
+            help="The most that a call may take. 0: what the server allows.",
+        ),
         click.option("--scope", type=click.Choice(SCOPES), help="What it may do; `call` without."),
         click.option("--expires", type=future, metavar="TIME", help="A date, or a duration from now."),
         click.option("--never-expires", is_flag=True, help="Take an expiry away."),
@@ -99,6 +108,7 @@ def read_rules(told: dict[str, Any]) -> Rules:
         ips=told["ips"] or (() if told["any_ip"] else None),
         ceilings=dict(told["ceilings"]),
         counts={name: told[name] for name in COUNTS if told[name] is not None},
+        timeout_s=told["timeout"],
         scope=told["scope"],
         expires_us=told["expires"],
         never_expires=told["never_expires"],
@@ -115,20 +125,23 @@ def ruled(key: Key, rules: Rules) -> Key:
     for name, told in (("models", rules.models), ("ips", rules.ips)):
         if told is not None:
             raw[name] = list(told)
+    if rules.timeout_s:
+        raw["timeout"] = Decimal(str(rules.timeout_s))
     raw["ceilings"] = {window: most for window, most in rules.ceilings.items() if most}
     fields = {name: field for name, field in key_fields(Sources({}, Path(), []), ()).items() if name in raw}
     try:
         values = read_table(raw, (), fields)
     except Wrong as wrong:
         option = str(wrong.path[0]).removesuffix("s") if wrong.path else ""
-        raise Mistake(f"--{option}: {wrong.message}.") from None
-    networks = values.pop("ips", ())
+        raise Mistake(sentence(f"--{option}: {wrong.message}")) from None
+    networks, timeout_s = values.pop("ips", ()), values.pop("timeout", None)
     declared = DeclaredKey(name=key.name, owner=key.owner, digest=b"", networks=networks, **values)
     return msgspec.structs.replace(
         key,
         limits=_limits(key.limits, declared_limits(declared), {*rules.ceilings, *rules.counts}),
         models=key.models if rules.models is None else declared.models,
         ips=key.ips if rules.ips is None else tuple(str(network) for network in networks),
+        timeout_ms=key.timeout_ms if rules.timeout_s is None else milliseconds(timeout_s),
         scope=rules.scope or key.scope,
         expires_us=None if rules.never_expires else rules.expires_us or key.expires_us,
     )

@@ -51,7 +51,8 @@ def list_keys(owner: str | None, every: bool, file: Path | None, as_json: bool) 
                 "starts with": key.prefix,
                 "state": state(key),
                 "models": ", ".join(key.models),
-                "limits": ", ".join(map(limit_text, key.limits)),
+                "limits": ", ".join(limit_texts(key)),
+                "expires": time(key.expires_us),
                 "last used": time(key.last_used_us),
                 "declared in": _source(key),
             }
@@ -159,11 +160,15 @@ def revoke(key: str, file: Path | None) -> None:
     """End a key, at once and for good. Also one that the file declares: the file cannot bring it back."""
     settings = load(file)
     with reader(settings) as books:
-        found = find_key(books, key)
+        found, keys = find_key(books, key), books.keys()
     if not write(settings, revoke_key(found.id, clock.wall_us())):
         say(f"The key {found.name} was revoked already: nothing was changed.")
         return
     click.echo(f"The key {found.name} is revoked.")
+    for old in keys:
+        theirs = old.owner == found.owner and old.name.startswith(f"{found.name}-old-")
+        if theirs and old.expires_us is not None and state(old) == "active":
+            say(f"{old.name} still works until {time(old.expires_us)} UTC: it is an old secret of this key.")
 
 
 @command.command("delete")
@@ -230,6 +235,11 @@ def limit_text(limit: Limit) -> str:
     return f"{limit.name} {show(NanoUsd(limit.most)) if limit.kind == 'usd' else limit.most}"
 
 
+def limit_texts(key: Key) -> list[str]:
+    timeout = [] if key.timeout_ms is None else [f"timeout {key.timeout_ms / 1_000:g} s"]
+    return [*map(limit_text, key.limits), *timeout]
+
+
 def as_row(key: Key, owners: dict[str, str]) -> dict[str, Any]:
     """A key as JSON; its ceilings are credits."""
     limits = {limit.name: limit.most for limit in key.limits}
@@ -244,6 +254,7 @@ def as_row(key: Key, owners: dict[str, str]) -> dict[str, Any]:
         "ips": key.ips,
         "ceilings": {name: credits_json(NanoUsd(limits[name])) for name in CEILINGS if name in limits},
         **{name: limits.get(name) for name in COUNTS},
+        "timeout": None if key.timeout_ms is None else key.timeout_ms / 1_000,
         "source": "file" if key.from_file else "database",
         "created_us": key.created_us,
         "expires_us": key.expires_us,
@@ -289,7 +300,7 @@ def _print(key: Key, owners: dict[str, str], as_json: bool) -> None:
             "scope": key.scope,
             "models": ", ".join(key.models) or "all",
             "addresses": ", ".join(key.ips) or "any",
-            "limits": ", ".join(map(limit_text, key.limits)),
+            "limits": ", ".join(limit_texts(key)),
             "expires": time(key.expires_us),
             "revoked": time(key.revoked_us),
             "last used": time(key.last_used_us),

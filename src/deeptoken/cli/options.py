@@ -19,6 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 DURATION = re.compile(r"(\d{1,9})([smhdw])")
+NUMBER = re.compile(r"[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,3})?")
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT_US_MAX = 253_402_300_800_000_000
@@ -95,7 +96,18 @@ def load(file: Path | None, *, secrets: bool = False) -> Settings:
     from deeptoken.providers.registry import BASE_URLS
 
     environ = config.environment()
-    return config.load(config.find(file, environ), environ, providers=BASE_URLS, secrets=secrets)
+    settings = config.load(config.find(file, environ), environ, providers=BASE_URLS, secrets=secrets)
+    folder = settings.database.path.parent
+    if secrets and not folder.is_dir():
+        raise ConfigError(
+            f"database.url: there is no folder {folder}; make it, or name another", file=settings.file
+        )
+    return settings
+
+
+def sentence(text: str) -> str:
+    """With a full stop, unless it ends already: ``did you mean "openai"?``."""
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def whose_file(settings: Settings) -> str:
@@ -108,9 +120,12 @@ def whose_file(settings: Settings) -> str:
 
 def dollars(text: str) -> NanoUsd:
     """US dollars, above zero: ``25``, ``0.50``, ``$1``."""
+    told = text.removeprefix("$")
     try:
-        amount = usd(text.removeprefix("$"))
-    except ValueError:
+        amount = usd(told)
+    except ValueError as error:
+        if NUMBER.fullmatch(told):
+            raise click.BadParameter(f"{error}.") from None
         amount = NanoUsd(0)
     if amount <= 0:
         raise click.BadParameter(f"{text!r} is no amount in USD above 0, such as 25 or 0.50.")

@@ -18,14 +18,13 @@ from deeptoken.ledger.postings import Outcome
 from deeptoken.money import show
 from deeptoken.store.queries.money import UsageFilter, UsageRecord
 from deeptoken.store.reads import Reader
-from deeptoken.store.shown import shown
+from deeptoken.store.shown import AMOUNTS, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LIMIT = 100
 PAGE = 5_000
 """Rows read at once for an export."""
-AMOUNTS = ("cost", "charged")
 UNITS = ("images", "characters", "seconds", "searches")
 
 
@@ -217,6 +216,7 @@ def _facts(record: UsageRecord) -> dict[str, str | None]:
         "estimated": yes(record.estimated),
         "cost": show(record.cost),
         "charged": show(record.charged),
+        "refunded": show(record.refunded) if record.refunded else None,
         "outcome": ended,
         "first token": f"{record.ttft_ms} ms" if record.ttft_ms is not None else None,
         "duration": f"{record.duration_ms} ms",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from deeptoken.errors import BadRequest
 from deeptoken.gateway.trace import Trace
 from deeptoken.ledger.postings import Claim
 from deeptoken.money import NanoUsd
@@ -32,3 +33,21 @@ class Inbound(msgspec.Struct):
     """The caller's ``max_cost_usd``."""
     read: Callable[[bytes], Chat] = read
     """Reads its body: as OpenAI's chat, or another dialect made into one."""
+
+    def deadline(self, most_s: float) -> float:
+        """When it has to be over, on the monotonic clock: as its caller wishes, and within `most_s`.
+
+        Raises:
+            BadRequest: the wish is none.
+        """
+        return self.began + (most_s if self.timeout is None else min(most_s, _seconds(self.timeout)))
+
+
+def _seconds(timeout: str) -> float:
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
+    return seconds

@@ -90,6 +90,13 @@ class Pace:
             taken.minute.correct(taken.second, amount=tokens - taken.tokens)
         taken.tokens = tokens
 
+    def unused(self, taken: Taken) -> None:
+        """It never went out: neither that it began nor its tokens count. It has ended."""
+        if taken.minute is not None:
+            taken.minute.correct(taken.second, calls=-1, amount=-taken.tokens)
+            taken.minute = None
+        self.leave(taken)
+
     def leave(self, taken: Taken) -> None:
         """The call has ended. The second time it changes nothing."""
         if taken.here:

@@ -3,11 +3,13 @@
     take    room on the first channel that has some and that nobody waits for
     wait    stand in line for any of these channels, `seconds` at most
     close   the place is free: it goes to exactly one of those who wait for that channel
+    unused  so it is, and the call does not count in the channel's minute: it never went out
 
 Each channel has a line of its own, shared by the groups: who comes next is who began longest ago on a clock
 that runs slower for a heavier group (start-time fair queueing: Goyal, Vin, Cheng, 1996). While a group waits
 it gets its weight's part of the places, so none starves; in a group, first come, first served. A call that
-does not fit yet (its tokens) lets others pass.
+does not fit yet (its tokens) is waited for, so that smaller ones do not pass it for ever; one that could not
+be served in its time anyway lets others pass.
 
 The place is taken for a call before it wakes, so nobody snatches it; a call that was cancelled at that very
 moment gives it back. When the line is as long as it may be, the last call of the group with the most calls
@@ -39,6 +41,11 @@ class Place:
         self._queue.pace.used(self._taken, tokens)
         self._queue.serve(self.channel)
 
+    def unused(self) -> None:
+        """The call never went out: its place is free, as if it had not been taken."""
+        self._queue.pace.unused(self._taken)
+        self._queue.serve(self.channel)
+
     def close(self) -> None:
         """The second time it changes nothing."""
         self._queue.pace.leave(self._taken)
@@ -48,7 +55,7 @@ class Place:
 class _Call:
     """One that waits."""
 
-    __slots__ = ("channels", "future", "group", "number", "tokens", "weight")
+    __slots__ = ("by", "channels", "future", "group", "number", "tokens", "weight")
 
     def __init__(
         self,
@@ -58,6 +65,7 @@ class _Call:
         weight: int,
         future: asyncio.Future[Place],
         number: int,
+        by: float,
     ) -> None:
         self.channels = {channel.name: channel for channel in channels}
         self.tokens = tokens
@@ -66,6 +74,8 @@ class _Call:
         self.future = future
         self.number = number
         """Of arrival."""
+        self.by = by
+        """Then it gives up, on the loop's clock."""
 
 
 class _Share:
@@ -87,7 +97,7 @@ class _Line:
     def __init__(self) -> None:
         self.clock = 0.0
         self.shares: dict[str, _Share] = {}
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.Handle | None = None
         self.waiting = 0
 
     def add(self, call: _Call) -> None:
@@ -127,7 +137,7 @@ class Queue:
         self.length = 0
         """Calls that wait."""
         self._length_max = length_max
-        self._seconds = seconds
+        self.seconds = seconds
         self._lines: dict[str, _Line] = {}
         self._groups: dict[str, dict[_Call, None]] = {}
         self._arrived = 0
@@ -155,16 +165,17 @@ class Queue:
         """
         loop = asyncio.get_running_loop()
         self._arrived += 1
-        call = _Call(channels, tokens, group, weight, loop.create_future(), self._arrived)
+        by = min(by, loop.time() + self.seconds)
+        call = _Call(channels, tokens, group, weight, loop.create_future(), self._arrived, by)
         self._admit(call)
-        expiry = loop.call_at(min(by, loop.time() + self._seconds), self._refuse, call)
+        expiry = loop.call_at(by, self._refuse, call)
         for channel in channels:
             self.serve(channel.name)
         try:
             return await call.future
         except BaseException:
             if call.future.done() and not call.future.cancelled() and call.future.exception() is None:
-                call.future.result().close()
+                call.future.result().unused()
             raise
         finally:
             expiry.cancel()
@@ -187,7 +198,7 @@ class Queue:
             call.future.set_result(place)
 
     def _next(self, line: _Line, name: str, now: float) -> tuple[_Call | None, float]:
-        """Who is next of those that fit; if nobody does, the seconds until one may."""
+        """Who is next; if nobody may go yet, the seconds until one may."""
         soonest = math.inf
         for call in line.ordered():
             if call.future.done():
@@ -198,6 +209,8 @@ class Queue:
             if wait_s is None:
                 return call, 0.0
             soonest = min(soonest, wait_s)
+            if now + wait_s < call.by:
+                return None, soonest
             if (wait_s := self.pace.full(channel, 0, now)) is not None:
                 return None, min(soonest, wait_s)
         return None, soonest
@@ -231,9 +244,12 @@ class Queue:
         for name in call.channels:
             line = self._lines[name]
             line.remove(call)
-            if not line.waiting:
-                if line.timer is not None:
-                    line.timer.cancel()
+            if line.timer is not None:
+                line.timer.cancel()
+            if line.waiting:
+                # The others may have waited for this one.
+                line.timer = asyncio.get_running_loop().call_soon(self.serve, name)
+            else:
                 del self._lines[name]
 
     def _refuse(self, call: _Call) -> None:

@@ -1,6 +1,9 @@
 """What the ledger answers to a hold, as an error for the caller; how the end of a call stands in its row."""
 
 from math import ceil
+from typing import TypeVar
+
+import msgspec
 
 from deeptoken.errors import (
     BudgetExceeded,
@@ -12,12 +15,15 @@ from deeptoken.errors import (
     RateLimited,
     WalletEmpty,
 )
+from deeptoken.gateway.failure import final
 from deeptoken.gateway.inbound import Inbound
-from deeptoken.gateway.upstream import Cut
+from deeptoken.gateway.upstream import Answer, Cut, invalid
 from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
 from deeptoken.money import NanoUsd, show
 
 SECOND_US = 1_000_000
+
+Problem = TypeVar("Problem", bound=BaseException | None)
 
 
 class Replay(Exception):
@@ -82,7 +88,7 @@ def outcome_of(error: BaseException | None, *, dry: bool, delivered: bool, left:
     match error:
         case None:
             return "dry" if dry else "complete"
-        case Cut() if delivered:
+        case Exception() if delivered:
             return "cut"
         case Exception():
             return "failed"
@@ -101,6 +107,16 @@ def status_of(error: BaseException | None, *, left: bool) -> tuple[int, str | No
         case Exception():
             return DeeptokenError.status, DeeptokenError.code
     return (499, "client_closed_request") if left else (Overloaded.status, Overloaded.code)
+
+
+def legible(error: Problem, answer: Answer | None) -> Problem | DeeptokenError:
+    """Where nobody can read what an answer says, such as a number beyond all numbers: it is not valid."""
+    if answer is None or not isinstance(error, msgspec.DecodeError):
+        return error
+    answer.failure = invalid(str(error))
+    told = final(answer.failure, answer.at)
+    told.__cause__ = error
+    return told
 
 
 def charge_alone(call: Inbound, charged: NanoUsd, status: int) -> StoredReply:

@@ -28,7 +28,6 @@ from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.plan import ATTEMPTS_MAX
 from deeptoken.gateway.queue import Place, Queue
 from deeptoken.gateway.retries import RetryBudget
-from deeptoken.gateway.trace import Attempt
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.providers.base import Failure
 
@@ -164,7 +163,7 @@ class Route:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if self._first is not None:
-            self._released(self._first)
+            self._released(self._first, sent=False)
         if self._answered is not None and self._answer is not None:
             self._measure(self._answered, self._answer)
 
@@ -185,7 +184,7 @@ class Route:
             if admitted is None:
                 continue
             if last is not None and not self._may_retry(last[0]):
-                self._released(admitted)
+                self._released(admitted, sent=False)
                 break
             try:
                 outcome = await self._attempt(admitted, wanted, others=self._can_follow(number))
@@ -259,7 +258,7 @@ class Route:
             first, self._first = self._first, None
             if first.choice is choice:
                 return first
-            self._released(first)
+            self._released(first, sent=False)
         means, at = self._means, choice.candidate
         if place is None and at.channel.paced:
             place = means.queue.take((at.channel,), self._tokens)
@@ -268,7 +267,7 @@ class Route:
         entry = means.health.enter(at.channel.name, at.model.id, means.now(), last_hope=self._last_hope)
         if entry is None:
             if place is not None:
-                place.close()
+                place.unused()
             return None
         return _Admitted(choice, entry, place, entry.probe or self._last_hope)
 
@@ -281,8 +280,10 @@ class Route:
         self._probed = admitted.hoped_for
         try:
             outcome = await means.upstream.attempt(at, wanted)
-        except BaseException:
-            self._released(admitted)
+        except BaseException as error:
+            self._released(admitted, sent=not isinstance(error, BadRequest))
+            if isinstance(error, asyncio.CancelledError):
+                trace.tried(at, wanted, None, began=began - self._call.began, took=means.now() - began)
             raise
         now = means.now()
         if isinstance(outcome, Answer):
@@ -296,10 +297,8 @@ class Route:
             self._answered, self._answer = admitted, outcome
             return outcome
         self._count(admitted, outcome, now)
-        self._released(admitted)
-        trace.waited += now - began
-        trace.failures.append(self._failed(at, outcome, began, now, accepted=wanted.accepted))
-        trace.words.append(failure.words(outcome, at))
+        self._released(admitted, sent=outcome.cause != "connect")
+        trace.tried(at, wanted, outcome, began=began - self._call.began, took=now - began)
         return outcome
 
     def _patience(self, at: Candidate, *, stream: bool) -> float | None:
@@ -307,20 +306,6 @@ class Route:
         speed = self._means.health.speed(at.channel.name, at.model.id)
         p95 = None if speed is None else speed.ttft_p95_s if stream else speed.whole_p95_s
         return None if p95 is None else max(PATIENCE_S, PATIENCE_FACTOR * p95)
-
-    def _failed(
-        self, at: Candidate, outcome: Failure, began: float, now: float, *, accepted: bool
-    ) -> Attempt:
-        return Attempt(
-            channel=at.channel.name,
-            model=at.model.id,
-            began_ms=round((began - self._call.began) * 1_000),
-            duration_ms=round((now - began) * 1_000),
-            cause=outcome.cause,
-            status=outcome.status,
-            accepted=accepted,
-            message=failure.public_message(outcome, at),
-        )
 
     def _final(self, outcome: Failure, at: Candidate) -> DeeptokenError:
         error = failure.final(outcome, at)
@@ -347,11 +332,14 @@ class Route:
             self._means.health.failed(admitted.entry, outcome, now, self._means.draw())
             self._heard(admitted, told=outcome.cause != "caller")
 
-    def _released(self, admitted: _Admitted) -> None:
+    def _released(self, admitted: _Admitted, *, sent: bool = True) -> None:
+        """Not `sent`: it never reached the channel."""
         self._means.health.released(admitted.entry)
         self._heard(admitted, told=False)
-        if admitted.place is not None:
+        if admitted.place is not None and sent:
             admitted.place.close()
+        elif admitted.place is not None:
+            admitted.place.unused()
 
     def _heard(self, admitted: _Admitted, *, told: bool) -> None:
         if admitted.hoped_for:

@@ -1,7 +1,8 @@
 """Which route a call takes: planned, with room, let in. Before the hold: a call that waits holds nothing.
 
 plan         who may be asked, in which order (`plan.py`)
-room         where all are full, the call stands in line (`queue.py`), and has a place when it goes on
+room         where all are full, the call stands in line (`queue.py`), and has a place when it goes on; all
+             rounds together last as long as one may
 last hope    all are out: one call at a time goes to the channel closest to its probe; the others wait for
              what becomes of it, `SOON_S` at most. All cool down: the call waits if that is not longer
 """
@@ -59,10 +60,13 @@ class Router:
                 sought = msgspec.structs.replace(sought, served=served)
         tokens = _tokens(sought.chat) if sought.paced else 0
         full = self._full(tokens) if tokens else None
-        soon_s = SOON_S
+        soon_s, queue_s = SOON_S, means.queue.seconds
         for _ in range(PLANS_MAX):
             made = plan(sought, means.health, means.now(), means.draw, full=full)
-            place = await self._lined_up(made, caller, tokens, deadline) if made.full else None
+            place, began = None, means.now()
+            if made.full:
+                place = await self._lined_up(made, caller, tokens, min(deadline, began + queue_s))
+                queue_s -= means.now() - began
             route = Route(
                 means,
                 call,
@@ -86,13 +90,11 @@ class Router:
         queue, now = self.means.queue, self.means.now
         return lambda channel: queue.full(channel, tokens, now())
 
-    async def _lined_up(self, made: Plan, caller: Caller, tokens: int, deadline: float) -> Place:
+    async def _lined_up(self, made: Plan, caller: Caller, tokens: int, by: float) -> Place:
         """A place on one of the channels, when it is this call's turn."""
         channels = tuple({at.candidate.channel.name: at.candidate.channel for at in made.choices}.values())
         group = caller.group
-        return await self.means.queue.wait(
-            channels, tokens, group=group.name, weight=group.weight, by=deadline
-        )
+        return await self.means.queue.wait(channels, tokens, group=group.name, weight=group.weight, by=by)
 
     async def _hope(self, choices: tuple[Choice, ...], by: float) -> None:
         """Wait until there is hope again.

@@ -96,7 +96,7 @@ class Gateway:
         with self.room:
             chat = _read(call, await peer.read_body())
             sought = _authorised(call, snapshot, caller, chat)
-            deadline = self._deadline(call, chat)
+            deadline = self._deadline(call, chat, caller)
             with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
                 opened = Tab if chat.task is None else TaskTab
@@ -122,12 +122,15 @@ class Gateway:
         with self.room:
             chat = _read(call, await peer.read_body())
             sought = _authorised(call, snapshot, caller, chat)
-            self._deadline(call, chat)
+            self._deadline(call, chat, caller)
             return caller, sought
 
-    def _deadline(self, call: Inbound, chat: Chat) -> float:
+    def _deadline(self, call: Inbound, chat: Chat, caller: Caller) -> float:
+        """The soonest of the server's, the key's and the caller's own."""
         most = self._deadlines.stream_s if chat.stream else self._deadlines.request_s
-        return call.began + (most if call.timeout is None else min(most, _seconds(call.timeout)))
+        if caller.timeout_s is not None:
+            most = min(most, caller.timeout_s)
+        return call.deadline(most)
 
 
 def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
@@ -160,16 +163,6 @@ def _read(call: Inbound, body: bytes) -> Chat:
             raise BadRequest(f"Idempotency-Key: at most {IDEMPOTENCY_KEY_MAX} characters, and one at least.")
         call.claim = Claim(name=key, fingerprint=sha256(call.endpoint.encode() + b"\n" + body).digest())
     return chat
-
-
-def _seconds(timeout: str) -> float:
-    try:
-        seconds = float(timeout)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise BadRequest("X-DeepToken-Timeout: expected a number of seconds above 0.")
-    return seconds
 
 
 def _cost_max(raw: msgspec.Raw) -> NanoUsd:

@@ -13,16 +13,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
+import msgspec
+
 from deeptoken import clock
 from deeptoken.catalog.model import Model
 from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.inbound import Inbound
-from deeptoken.gateway.refusal import charge_alone, outcome_of, refusal, repeated, status_of
+from deeptoken.gateway.refusal import charge_alone, legible, outcome_of, refusal, repeated, status_of
 from deeptoken.gateway.tally import meter_of
-from deeptoken.gateway.terms import FIRST_WORDS, Terms, least
+from deeptoken.gateway.terms import FIRST_WORDS, GRANT_MIN, Terms, least
 from deeptoken.gateway.trace import Bill
-from deeptoken.gateway.upstream import Answer, Wanted
+from deeptoken.gateway.upstream import Answer, Cut, Wanted
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Answer as Posted
 from deeptoken.ledger.postings import (
@@ -37,26 +39,21 @@ from deeptoken.ledger.postings import (
     Refused,
     Repeat,
     Room,
-    Settle,
     Settled,
     StoredReply,
 )
-from deeptoken.money import ONE_PPM, NanoUsd, show, usd
+from deeptoken.money import ONE_PPM, NanoUsd, show
 from deeptoken.providers.base import Asked, Piece
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.usage import Usage
 
 CHEAP_PPM = 10_000
 """A hold within 1 % of what is available is made without counting anything."""
-CHEAP = usd("0.02")
-SMALL_SHARE, TINY_SHARE = 10, 200
-"""Once counted: the most is held when it is at most $0.02 and a tenth of what is available, or a 200th."""
-GRANT_MIN, GRANT_MAX, GRANT_SHARE = 512, 4096, 8
 GRANT_S = 10
 """An extension lasts that long at the rate so far."""
 MARGIN_MIN = 32
 CHECKPOINT_S = 10.0
-DRY_REASONS = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd"}
+DRY_REASONS = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd", "tpm": "rate_limit_exceeded"}
 """Why an answer ended early, by what binds; everything else that binds is a ceiling."""
 
 
@@ -102,8 +99,6 @@ class Tab:
         """The most tokens a choice may have, if the money sets it."""
         self._most = 0
         """The most tokens of output, all choices together."""
-        self._by: tuple[str, int] | None = None
-        """The model that answers and its price, where the hold was made for another."""
         self._held = NanoUsd(0)
         self._covered = 0
         """Tokens of output that the hold pays."""
@@ -113,6 +108,8 @@ class Tab:
         """The hold has to grow, or a checkpoint is due: `catch_up` before more is given on."""
         self._rest: list[Piece] = []
         """What came after it had to grow, and waits for that."""
+        self._given: list[Piece] = []
+        """What was given on last: not delivered, if it cannot be written."""
         self.dry: str | None = None
         """Why the answer ends here."""
         self._wanted: Wanted | None = None
@@ -144,7 +141,7 @@ class Tab:
         if cap is not None and minimum > cap:
             raise BadRequest(f"max_cost_usd: this call costs {show(minimum)} at least.", param="max_cost_usd")
         most = max(first, min(self._most, self._affordable(least(room.balance, cap))))
-        wanted = self._first_grant(most, room)
+        wanted = self._terms.first_grant(self._meter.prompt, most, room.available)
         answer = await self._ask(minimum, self._price_of(wanted), wanted, first, ONE_PPM)
         if isinstance(answer, NotCheap):
             raise DeeptokenError
@@ -155,13 +152,6 @@ class Tab:
             capped = cap is not None and cap <= answer.room.balance
             self._bound = "max_cost_usd" if capped else answer.room.bound
         self._hold_is(answer.amount, self._affordable(answer.amount))
-
-    def _first_grant(self, most: int, room: Room) -> int:
-        """Tokens to hold at first: all when they are cheap, else a grant that grows with what is asked."""
-        small = min(CHEAP, room.available // SMALL_SHARE)
-        if self._price_of(most) <= max(small, room.available // TINY_SHARE):
-            return most
-        return min(most, max(GRANT_MIN, min(GRANT_MAX, most // GRANT_SHARE)))
 
     async def _ask(
         self, minimum: NanoUsd, wanted: NanoUsd, most: int, least: int, share_ppm: int
@@ -250,7 +240,7 @@ class Tab:
         """Of several models this one answers: its price alone counts from here on."""
         self._call.trace.asked = model
         if model is not self._model:
-            self._by = (model.id, model.price.id)
+            self._call.trace.by = (model.id, model.price.id)
         self._model = model
         self._meter.answered_by(model)
         self._terms = Terms((model,), self._ratio, self._chat.task)
@@ -260,11 +250,13 @@ class Tab:
     def take(self, pieces: list[Piece]) -> list[Piece]:
         """What came and is paid for; where the hold has to grow first, the tab is `behind` with the rest."""
         meter = self._meter
+        self._given = pieces
         for place, piece in enumerate(pieces, 1):
             meter.add(piece)
             if meter.generated >= self._ask_at and not (piece.finish and self._choices == 1):
                 self.behind, self._rest = True, pieces[place:]
-                return pieces[:place]
+                self._given = pieces[:place]
+                return self._given
         if clock.monotonic() >= self._checkpoint_at:
             self.behind = True
         return pieces
@@ -282,6 +274,7 @@ class Tab:
                 break
             rest, self._rest = self._rest, []
             paid += self.take(rest)
+        self._given = paid
         return paid
 
     async def _extend(self) -> bool:
@@ -324,62 +317,71 @@ class Tab:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        trace = self._call.trace
-        left = self._left()
-        trace.outcome = outcome_of(error, dry=bool(self.dry), delivered=self._chat.stream, left=left)
-        trace.status, trace.code = status_of(error, left=left)
-        bill = trace.bill = await self._reckon(trace.outcome)
-        reply = None
-        if error is None:
-            self._delivery.compose(bill)
-        if self._call.claim is not None:
-            reply = (
-                self._delivery.kept()
-                if error is None
-                else charge_alone(self._call, bill.charged, trace.status)
-            )
-        took_ms = round((clock.monotonic() - self._call.began) * 1_000)
-        settled = await self._ledger.post(
-            Settle(
-                id=self._call.id,
-                cost=bill.cost,
-                most=bill.charged,
-                outcome=trace.outcome,
-                usage=bill.usage,
-                estimated=bill.estimated,
-                status=trace.status,
-                code=trace.code,
-                channel=trace.channel,
-                attempts=trace.attempts_json(took_ms),
-                upstream_id=trace.answer.upstream_id if trace.answer else None,
-                ttft_ms=trace.ttft_ms,
-                duration_ms=took_ms,
-                reply=reply,
-                by=self._by,
-            )
-        )
+        left, end = self._left(), legible(error, self._call.trace.answer)
+        if isinstance(error, Exception) and not isinstance(error, Cut):
+            self._meter.forget(self._given)
+        nothing = bill = self._bill(None, NanoUsd(0))
+        try:
+            bill = await self._reckon(self._outcome(end, left))
+            reply = self._written(bill) if error is None else None
+        except BaseException as problem:
+            # A whole answer that cannot be written is none; of a stream all but its end was delivered.
+            await self._settle(bill if self._chat.stream else nothing, None, problem, left)
+            raise
+        settled = await self._settle(bill, reply, end, left)
+        if end is not None and end is not error:
+            raise end
         if not isinstance(settled, Settled) and error is None:
             raise DeeptokenError
 
+    async def _settle(
+        self, bill: Bill, reply: StoredReply | None, end: BaseException | None, left: bool
+    ) -> Posted:
+        """The call ended by `end`: its hold becomes its row."""
+        trace, call = self._call.trace, self._call
+        trace.bill, trace.outcome = bill, self._outcome(end, left)
+        trace.status, trace.code = status_of(end, left=left)
+        if end is not None and call.claim is not None:
+            reply = charge_alone(call, bill.charged, trace.status)
+        took_ms = round((clock.monotonic() - call.began) * 1_000)
+        return await self._ledger.post(trace.settlement(call.id, bill, trace.outcome, took_ms, reply))
+
+    def _written(self, bill: Bill) -> StoredReply | None:
+        """What is left of the answer is written; what is kept of it for a repeat."""
+        try:
+            self._delivery.compose(bill)
+        except msgspec.DecodeError as error:
+            raise legible(error, self._call.trace.answer) from error
+        return None if self._call.claim is None else self._delivery.kept()
+
+    def _outcome(self, error: BaseException | None, left: bool) -> Outcome:
+        begun = self._chat.stream and (isinstance(error, Cut) or self._meter.heard)
+        return outcome_of(error, dry=bool(self.dry), delivered=begun, left=left)
+
     async def _reckon(self, outcome: Outcome) -> Bill:
         """The bill, with the hold grown to it as far as the wallet reaches."""
-        accepted = self._wanted is not None and self._wanted.accepted
-        usage, estimated = self._meter.used(outcome, accepted=accepted)
-        price = self._model.price
-        cost = NanoUsd(0) if usage is None else charge(price, usage, self._ratio)
+        accepted = None if self._wanted is None else self._wanted.accepted
+        if accepted is not None and self._call.trace.answer is None:
+            # Its prompt may be charged, at its price.
+            self._answered_by(accepted)
+        usage, estimated = self._meter.used(outcome, accepted=accepted is not None)
+        cost = NanoUsd(0) if usage is None else charge(self._model.price, usage, self._ratio)
         if cost > self._held:
             answer = await self._ledger.post(
                 Extend(self._call.id, more=self._capped(NanoUsd(cost - self._held)), used=self._held)
             )
             if isinstance(answer, Held):
                 self._held = answer.amount
+        return self._bill(usage, cost, estimated=estimated)
+
+    def _bill(self, usage: Usage | None, cost: NanoUsd, *, estimated: bool = False) -> Bill:
         return Bill(
             usage=usage or Usage(),
             told=None if estimated else self._meter.told,
             estimated=estimated,
             cost=cost,
             charged=NanoUsd(min(cost, self._held)),
-            price=price,
+            price=self._model.price,
             ratio_ppm=self._ratio,
             dry=self.dry,
         )

@@ -54,6 +54,17 @@ class Tally:
         if piece.usage is not None:
             self.usage, self.told = piece.usage, piece.told
 
+    @property
+    def heard(self) -> bool:
+        """Some of the answer came."""
+        return self._came
+
+    def forget(self, pieces: list[Piece]) -> None:
+        """These, the last ones, were not delivered."""
+        if pieces:
+            self._bytes -= sum(len(piece.raw) for piece in pieces)
+            self._came = self._bytes > 0
+
     def count_prompt(self) -> None:
         size = sum(len(text) for text, _ in self._task.texts)
         if self._by_tokens and size <= tokens.TEXT_COUNTED_MAX:

@@ -5,7 +5,7 @@ Of a task that is known: the most of each unit that its request can come to.
 
 from deeptoken.catalog.model import Model
 from deeptoken.catalog.price import affordable, bound
-from deeptoken.money import NanoUsd
+from deeptoken.money import NanoUsd, usd
 from deeptoken.wire.chat import ChatRequest
 from deeptoken.wire.task import Task
 from deeptoken.wire.usage import NOTHING
@@ -14,6 +14,10 @@ OUTPUT_UNKNOWN = 131_072
 """The most that a model generates when nobody told."""
 FIRST_WORDS = 16
 """Tokens that an answer must be able to have; fewer if fewer are asked for."""
+CHEAP = usd("0.02")
+SMALL_SHARE, TINY_SHARE = 10, 200
+"""Once counted: the most is held when it is at most $0.02 and a tenth of what is available, or a 200th."""
+GRANT_MIN, GRANT_MAX, GRANT_SHARE = 512, 4096, 8
 
 
 class Terms:
@@ -56,6 +60,13 @@ class Terms:
         if self._price is not None:
             return affordable(self._price, prompt, amount, self._ratio_ppm)
         return min(affordable(model.price, prompt, amount, self._ratio_ppm) for model in self.models)
+
+    def first_grant(self, prompt: int, most: int, available: NanoUsd) -> int:
+        """Tokens to hold at first: all when they are cheap, else a grant that grows with what is asked."""
+        small = min(CHEAP, available // SMALL_SHARE)
+        if self.price_of(prompt, most) <= max(small, available // TINY_SHARE):
+            return most
+        return min(most, max(GRANT_MIN, min(GRANT_MAX, most // GRANT_SHARE)))
 
 
 def _longest(request: ChatRequest, model: Model) -> int:

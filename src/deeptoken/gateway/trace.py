@@ -2,13 +2,18 @@
 
 import msgspec
 
-from deeptoken.catalog.model import Model, Price
-from deeptoken.gateway.failure import public_message
-from deeptoken.gateway.upstream import Answer
+from deeptoken.catalog.model import Candidate, Model, Price
+from deeptoken.gateway.failure import public_message, words
+from deeptoken.gateway.meter import spent
+from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.identity.caller import Caller
-from deeptoken.ledger.postings import Outcome
-from deeptoken.money import NanoUsd
+from deeptoken.ledger.postings import Outcome, Settle, StoredReply
+from deeptoken.money import NanoUsd, credits_json
+from deeptoken.providers.base import Failure
 from deeptoken.wire.usage import Usage
+
+LEFT = "left"
+"""The cause of an attempt that was under way when its call ended: nobody failed."""
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -23,7 +28,8 @@ class Bill(msgspec.Struct, frozen=True):
     price: Price
     ratio_ppm: int
     dry: str | None = None
-    """Why the answer ended early: ``wallet_empty``, ``budget_exceeded``, ``max_cost_usd``."""
+    """Why the answer ended early: ``wallet_empty``, ``budget_exceeded``, ``rate_limit_exceeded``,
+    ``max_cost_usd``."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +46,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int | None = None
     accepted: bool = False
     """The provider had begun to answer: it may bill the operator for it."""
+    cost: msgspec.Raw | None = None
+    """Of one that failed after that, about what the operator may owe for it, in credits."""
     message: str | None = None
     """As a caller may read it."""
 
@@ -52,8 +60,11 @@ class Trace(msgspec.Struct):
     """The model that answers; before one does, the first that was asked for."""
     stream: bool = False
     failures: list[Attempt] = []
+    """Those that failed, and one that was under way when the call ended."""
     words: list[str] = []
     """What the provider said each time, for the operator."""
+    lost: NanoUsd = NanoUsd(0)
+    """What the operator may owe for attempts that failed."""
     channel: str | None = None
     """The last one that was asked."""
     label: str | None = None
@@ -64,6 +75,8 @@ class Trace(msgspec.Struct):
     waited: float = 0.0
     """Seconds spent waiting for providers."""
     ttft_ms: int | None = None
+    by: tuple[str, int] | None = None
+    """The model that answers and its price, where the hold was made for another."""
     outcome: Outcome | None = None
     bill: Bill | None = None
     status: int = 200
@@ -76,6 +89,51 @@ class Trace(msgspec.Struct):
     @property
     def attempts(self) -> int:
         return len(self.failures) + (self.answer is not None)
+
+    def tried(
+        self, at: Candidate, wanted: Wanted, outcome: Failure | None, *, began: float, took: float
+    ) -> None:
+        """An attempt has ended: it failed, or the call ended. In seconds; `began` since the call came."""
+        accepted = wanted.accepted is not None
+        lost = spent(wanted.chat, at.model, wanted.heard) if accepted and outcome is not None else None
+        self.waited += took
+        self.lost = NanoUsd(self.lost + (lost or 0))
+        self.words.append("" if outcome is None else words(outcome, at))
+        self.failures.append(
+            Attempt(
+                channel=at.channel.name,
+                model=at.model.id,
+                began_ms=round(began * 1_000),
+                duration_ms=round(took * 1_000),
+                cause=LEFT if outcome is None else outcome.cause,
+                status=None if outcome is None else outcome.status,
+                accepted=accepted,
+                cost=None if lost is None else credits_json(lost),
+                message=None if outcome is None else public_message(outcome, at),
+            )
+        )
+
+    def settlement(
+        self, id: str, bill: Bill, outcome: Outcome, took_ms: int, reply: StoredReply | None
+    ) -> Settle:
+        """The call's end, for the ledger."""
+        return Settle(
+            id=id,
+            cost=bill.cost,
+            most=bill.charged,
+            outcome=outcome,
+            usage=bill.usage,
+            estimated=bill.estimated,
+            status=self.status,
+            code=self.code,
+            channel=self.channel,
+            attempts=self.attempts_json(took_ms),
+            upstream_id=self.answer.upstream_id if self.answer else None,
+            ttft_ms=self.ttft_ms,
+            duration_ms=took_ms,
+            reply=reply,
+            by=self.by,
+        )
 
     def attempts_json(self, now_ms: int) -> str | None:
         """Every attempt, for the usage row; None if there was but one, and it went well."""

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.catalog.model import Candidate
+from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
@@ -26,6 +26,7 @@ ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 SOME = 0.001
 EARLY_S = 0.01
 """A timer of a loop may come a little before its time."""
+LATE = "The provider did not answer within the call's own time: X-DeepToken-Timeout, or the gateway's limit."
 END_S = 0.1
 
 
@@ -54,8 +55,10 @@ class Wanted(msgspec.Struct):
     deadline: float
     patience_s: float | None = None
     """For the first content, where another channel is left; else the channel's own."""
-    accepted: bool = False
-    """A provider has begun to answer: its head, a good one, was there."""
+    accepted: Model | None = None
+    """Its provider has begun to answer: its head, a good one, was there."""
+    heard: list[Piece] = []
+    """What it said of an answer that failed before its first content."""
 
 
 class Cut(Exception):
@@ -96,6 +99,11 @@ class Answer:
     def upstream_id(self) -> str | None:
         source = self.stream or self.reply
         return source.upstream_id if source else None
+
+    @property
+    def heard(self) -> list[Piece]:
+        """What came and was not given on yet."""
+        return self._ready
 
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
@@ -250,7 +258,7 @@ class Upstream:
         Raises:
             BadRequest: this provider cannot do what is asked.
         """
-        wanted.accepted = False
+        wanted.accepted, wanted.heard = None, []
         provider = self._providers[at.channel.provider]
         if wanted.chat.native is not None:
             provider = speaking(provider, wanted.chat, at)
@@ -264,7 +272,9 @@ class Upstream:
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
-            return _failed(Stalled() if over and isinstance(error, Unreachable) else error)
+            return _told_late(
+                _failed(Stalled() if over and isinstance(error, Unreachable) else error), wanted.deadline
+            )
         except NoToken as error:
             return error.failure
         except ValueError:
@@ -279,8 +289,9 @@ class Upstream:
             response.close()
             raise
         if failure is not None:
+            wanted.heard = answer.heard
             response.close()
-            return failure
+            return _told_late(failure, wanted.deadline)
         answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
 
@@ -302,7 +313,7 @@ class Upstream:
             # An error status decides by itself, whatever becomes of its body.
             body = await _beginning(response, min(now + ERROR_BODY_S, wanted.deadline))
             return _told(provider, response, body)
-        wanted.accepted = True
+        wanted.accepted = answer.at.model
         asked = wanted.asked
         if asked.model != answer.at.model.id:
             asked = msgspec.structs.replace(asked, model=answer.at.model.id)
@@ -350,6 +361,13 @@ def invalid(what: str) -> Failure:
     return Failure(
         cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
     )
+
+
+def _told_late(failure: Failure, deadline: float) -> Failure:
+    """Whose time was over, if it was the call's own and not the channel's."""
+    if failure.cause != "slow" or failure.status is not None or clock.monotonic() < deadline - EARLY_S:
+        return failure
+    return msgspec.structs.replace(failure, message=LATE)
 
 
 def _failed(error: NetError | Malformed) -> Failure:

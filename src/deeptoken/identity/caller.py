@@ -26,6 +26,8 @@ class Caller(msgspec.Struct, frozen=True):
     """Ids and patterns; empty: all."""
     networks: tuple[Network, ...] = ()
     limits: tuple[Limit, ...] = ()
+    timeout_s: float | None = None
+    """The most that a call may take, where that is less than the server's own."""
     scope: str = "call"
     expires_us: int | None = None
     suspended: bool = False

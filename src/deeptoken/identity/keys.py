@@ -94,3 +94,8 @@ def declared_limits(key: DeclaredKey) -> tuple[Limit, ...]:
     if key.concurrency is not None:
         limits.append(Limit("concurrent", 0, key.concurrency, "concurrency"))
     return tuple(limits)
+
+
+def milliseconds(timeout_s: float | None) -> int | None:
+    """A key's timeout as it is stored: one at least."""
+    return None if timeout_s is None else max(1, round(timeout_s * 1_000))

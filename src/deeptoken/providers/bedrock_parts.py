@@ -103,7 +103,7 @@ def _image(media: str, data: str, path: str) -> Block:
 
 
 def _audio(data: str, form: object, path: str) -> Block:
-    if form not in AUDIO:
+    if not isinstance(form, str) or form not in AUDIO:
         raise BadRequest(f"Bedrock takes audio as {', '.join(sorted(AUDIO))}.", param=path)
     return {"audio": {"format": form, "source": {"bytes": data}}}
 

@@ -13,8 +13,8 @@ from msgspec import Raw
 
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
-from deeptoken.providers.manners import Manners, fitted
-from deeptoken.wire.chat import ChatRequest
+from deeptoken.providers.manners import Manners, fitted, fitted_plain
+from deeptoken.wire.chat import Chat
 from deeptoken.wire.choice import NULL, encode
 
 COMPLETION_LIMIT, LIMIT = "max_completion_tokens", "max_tokens"
@@ -116,12 +116,13 @@ def set_limit(fields: dict[str, Raw], host: Host, at: Candidate, limit: int | No
     fields[name] = told
 
 
-def fit(fields: dict[str, Raw], request: ChatRequest, host: Host, at: Candidate) -> None:
+def fit(fields: dict[str, Raw], chat: Chat, host: Host, at: Candidate) -> None:
     """What this host calls otherwise, or does not take.
 
     Raises:
         BadRequest: it cannot do what is asked.
     """
+    request = chat.request
     for theirs, ours in host.renamed.items():
         if theirs in fields:
             fields.setdefault(ours, fields.pop(theirs))
@@ -131,8 +132,10 @@ def fit(fields: dict[str, Raw], request: ChatRequest, host: Host, at: Candidate)
         fields["temperature"] = Raw(encode(host.temperature_max))
     if not host.forces_tools:
         _unforced(fields, request.tool_choice)
-    if not (host.stands_for_others and at.channel.base_url not in ("", host.base_url)):
-        fields["messages"] = fitted(fields["messages"], request, host.manners, at.upstream_model)
+    if chat.native is not None or chat.plain is not None:
+        fields["messages"] = fitted_plain(fields["messages"], host.manners, at.upstream_model)
+    elif not (host.stands_for_others and at.channel.base_url not in ("", host.base_url)):
+        fields["messages"] = fitted(fields["messages"], request.messages, host.manners, at.upstream_model)
 
 
 def _version(at: Candidate) -> str:

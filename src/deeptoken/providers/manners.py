@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from deeptoken.wire.chat import ChatRequest, Message
+from deeptoken.wire.chat import Message
 from deeptoken.wire.choice import NULL, OBJECTS, PARTS_FORMAT, encode
 
 REASONING = "reasoning_content"
@@ -28,6 +28,7 @@ REASONINGS = (REASONING, "reasoning", "reasoning_details")
 KNOWN = frozenset(("role", "content", "tool_calls", "tool_call_id", "function_call"))
 SYSTEM = Raw(b'"system"')
 EMPTY = Raw(b'""')
+MESSAGES = msgspec.json.Decoder(list[Message])
 JOINED = ("user", "assistant", "system")
 """Roles whose neighbours are one message. A tool's results stay what they are: each answers its own call."""
 
@@ -47,15 +48,25 @@ class Manners(msgspec.Struct, frozen=True):
     alternating: bool = False
 
 
-def fitted(messages: Raw, request: ChatRequest, manners: Manners, model: str) -> Raw:
-    """The messages as this host takes them for `model`, its own name of it."""
+def fitted_plain(messages: Raw, manners: Manners, model: str) -> Raw:
+    """The same for messages that were made of another dialect's.
+
+    Its clients send all thinking back, whoever thought. Hosts get it that are known to read it.
+    """
+    if manners.reasoning == REASONING and not manners.reasoned_calls:
+        manners = msgspec.structs.replace(manners, reasoning=NOWHERE)
+    return fitted(messages, MESSAGES.decode(messages), manners, model)
+
+
+def fitted(messages: Raw, given: list[Message], manners: Manners, model: str) -> Raw:
+    """The messages as this host takes them for `model`, its own name of it; `given` are the same, decoded."""
     if manners.reasoners is not None and not manners.reasoners.search(model):
         manners = msgspec.structs.replace(manners, reasoning=NOWHERE, reasoners=None)
-    if not _concerns(request.messages, manners):
+    if not _concerns(given, manners):
         return messages
-    told = zip(OBJECTS.decode(messages), request.messages, strict=True)
+    told = zip(OBJECTS.decode(messages), given, strict=True)
     fields = [_fields(fields, message, manners) for fields, message in told]
-    return Raw(encode(_joined(fields, request.messages) if manners.alternating else fields))
+    return Raw(encode(_joined(fields, given) if manners.alternating else fields))
 
 
 def _concerns(messages: list[Message], manners: Manners) -> bool:

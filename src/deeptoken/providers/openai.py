@@ -67,16 +67,15 @@ class OpenAI:
         fields["model"] = Raw(encode(at.upstream_model))
         fields.pop("stream", None)
         options = fields.pop("stream_options", None)
-        request = chat.request
         if chat.native is not None:
             options = None
-            fields["messages"], request = translated(fields["messages"], request)
+            fields["messages"] = translated(fields["messages"])
         if stream:
             fields["stream"] = TRUE
             if takes_stream_options(host, at):
                 fields["stream_options"] = _with_usage(options)
         set_limit(fields, host, at, limit)
-        fit(fields, request, host, at)
+        fit(fields, chat, host, at)
         return HttpRequest(
             url=self.url(at, "chat/completions"), headers=self.headers(at), body=encode(fields)
         )

@@ -260,7 +260,8 @@ def _text(item: object, *, named: bool = True) -> str:
     texts = [_named(item)] if named else []
     texts += [item[name] for name in ("arguments", "input") if isinstance(item.get(name), str)]
     for name in ("summary", "content"):
-        for part in item.get(name) or ():
+        parts = item.get(name)
+        for part in parts if isinstance(parts, list) else ():
             match part:
                 case {"text": str(text)} | {"refusal": str(text)}:
                     texts.append(text)

@@ -14,28 +14,21 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from deeptoken.wire.chat import ChatRequest, Message
 from deeptoken.wire.choice import FIELDS, OBJECTS, encode
 
 TOOL = Raw(b'"tool"')
 SHOWN_BELOW = "The output is shown in the next message."
 
 _parts = msgspec.json.Decoder(list[dict[str, Any]]).decode
-_messages = msgspec.json.Decoder(list[Message]).decode
 
 
-def translated(messages: Raw, request: ChatRequest) -> tuple[Raw, ChatRequest]:
-    """The messages as every host takes them, and the request with the same ones."""
-    told = _shown_below(messages)
-    return told, msgspec.structs.replace(request, messages=_messages(told))
-
-
-def _shown_below(raw: Raw) -> Raw:
-    if b'"tool"' not in bytes(raw):
-        return raw
+def translated(messages: Raw) -> Raw:
+    """The messages as every host takes them."""
+    if b'"tool"' not in bytes(messages):
+        return messages
     told: list[dict[str, Raw]] = []
     shown: list[dict[str, Any]] = []
-    for message in OBJECTS.decode(raw):
+    for message in OBJECTS.decode(messages):
         if shown and message["role"] != TOOL:
             told.append(_user(shown))
             shown = []

@@ -7,16 +7,17 @@ import msgspec
 from deeptoken.money import credits_json
 from deeptoken.store.queries.money import UsageRecord
 
+AMOUNTS = ("cost", "charged", "refunded")
+
 
 def shown(record: UsageRecord, *, attempts: bool = False) -> dict[str, Any]:
     """The row as JSON says it; with `attempts`, each channel that was asked, in order."""
     row: dict[str, Any] = {
         name: getattr(record, name)
         for name in UsageRecord.__struct_fields__
-        if name not in ("attempts", "cost", "charged")
+        if name not in ("attempts", *AMOUNTS)
     }
-    row["cost"] = credits_json(record.cost)
-    row["charged"] = credits_json(record.charged)
+    row |= {name: credits_json(getattr(record, name)) for name in AMOUNTS}
     if attempts:
         row["attempts"] = _attempts(record)
     return row

@@ -101,9 +101,7 @@ def _waiting(connection: apsw.Connection, path: Path, living: Finding) -> Findin
     if living.count or not count or is_written(path):
         return living
     holds = "1 hold waits" if count == 1 else f"{count} holds wait"
-    return msgspec.structs.replace(
-        living, sentence=f"{holds} for the next start, which settles what is open."
-    )
+    return msgspec.structs.replace(living, sentence=f"{holds} for the next start to settle.")
 
 
 def _bills_sentence(connection: apsw.Connection) -> str:

@@ -99,6 +99,11 @@ def read_choices(raw: Raw) -> tuple[Raw, list[Choice]]:
     return retyped, CHOICES.decode(retyped)
 
 
+def objects_of(told: object) -> list[dict[str, Any]]:
+    """Of a field that adapters do not mend the objects, if it is a list."""
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
 def text_of(message: Message) -> str:
     """What was generated in it, for the meter."""
     text = (message.reasoning_content or message.reasoning or "") + (message.content or "")

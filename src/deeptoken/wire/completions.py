@@ -22,7 +22,7 @@ import msgspec
 from deeptoken.errors import DeeptokenError
 from deeptoken.wire import chat, naming
 from deeptoken.wire.chat import Chat, Native, wrong
-from deeptoken.wire.choice import FIELDS
+from deeptoken.wire.choice import FIELDS, objects_of
 
 DIALECT = "completions"
 MAX_TOKENS = 16
@@ -136,10 +136,6 @@ def _texts(prompt: str | list[Any]) -> list[str]:
     return [one if isinstance(one, str) else encode(one).decode() for one in prompt]
 
 
-class Logprobs(msgspec.Struct, gc=False):
-    content: list[Object] | None = None
-
-
 class Said(msgspec.Struct, gc=False):
     content: str | None = None
     refusal: str | None = None
@@ -150,7 +146,7 @@ class Choice(msgspec.Struct, gc=False):
     delta: Said | None = None
     message: Said | None = None
     finish_reason: str | None = None
-    logprobs: Logprobs | None = None
+    logprobs: Any = None
 
 
 _choices = msgspec.json.Decoder(list[Choice])
@@ -200,11 +196,11 @@ class Texts:
             if choice.index not in self._told:
                 text = self._prompt + text
             self._told[choice.index] = before + len(text)
-        told = choice.logprobs.content if choice.logprobs is not None else None
+        told = choice.logprobs.get("content") if isinstance(choice.logprobs, dict) else None
         return {
             "text": text,
             "index": choice.index,
-            "logprobs": _logprobs(told, before) if told is not None else None,
+            "logprobs": _logprobs(objects_of(told), before) if isinstance(told, list) else None,
             "finish_reason": reason if reason is None or reason in TEXT_REASONS else "stop",
         }
 
@@ -255,14 +251,19 @@ def _logprobs(told: list[Object], offset: int) -> Object:
     """A chat's log probabilities in the dialect's lists; `offset`: where in the text the first one stands."""
     lists: Object = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
     for one in told:
-        token = one.get("token") or ""
+        token = _token(one)
         lists["tokens"].append(token)
         lists["token_logprobs"].append(one.get("logprob"))
-        tops = one.get("top_logprobs") or []
-        lists["top_logprobs"].append({top["token"]: top["logprob"] for top in tops if "token" in top})
+        tops = objects_of(one.get("top_logprobs"))
+        lists["top_logprobs"].append({_token(top): top.get("logprob") for top in tops})
         lists["text_offset"].append(offset)
         offset += len(token)
     return lists
+
+
+def _token(one: Object) -> str:
+    token = one.get("token")
+    return token if isinstance(token, str) else ""
 
 
 def _id(told: object) -> object:

@@ -26,6 +26,9 @@ from deeptoken.wire.choice import (
     text_of,
 )
 
+NO_LOGPROBS = {"content": NULL, "refusal": NULL}
+LOGPROBS_KEYS = (b'"content":', b'"refusal":')
+
 
 def choices(raw: Raw, id: str) -> tuple[Raw, str]:
     """The choices of a whole answer and their text. `id` names the tool calls that have none.
@@ -52,6 +55,7 @@ def choices(raw: Raw, id: str) -> tuple[Raw, str]:
 def _keeps_the_rules(choice: Choice, message: Message) -> bool:
     return (
         choice.logprobs is not UNSET
+        and (choice.logprobs == NULL or not _lacks_keys(choice.logprobs))
         and choice.finish_reason in FINISH_REASONS
         and message.role == "assistant"
         and message.content is not UNSET
@@ -88,6 +92,7 @@ def _mend(fields: dict[str, Raw], choice: Choice, message: Message, name: str) -
     fields["message"] = Raw(encode(said))
     fields["finish_reason"] = Raw(encode(reason))
     fields.setdefault("logprobs", NULL)
+    _fill_logprobs(fields)
 
 
 class Mended(Struct, gc=False):
@@ -171,6 +176,7 @@ class Chunks:
             or (begun := self._begun.get(choice.index)) is None  # type: ignore[arg-type]  # UNSET is no key
             or begun.finished
             or (delta.tool_calls and not _continues(begun, delta.tool_calls))
+            or (choice.logprobs is not UNSET and choice.logprobs != NULL and _lacks_keys(choice.logprobs))
         ):
             return None
         text = delta.content or ""
@@ -204,6 +210,7 @@ class Chunks:
                 fields["finish_reason"] = NULL
             fields["index"] = Raw(encode(index))
             fields["delta"] = Raw(encode(said))
+            _fill_logprobs(fields)
             text = text_of(delta)
             result.text += text
             result.content = result.content or bool(text) or bool(delta.tool_calls) or _shows(delta)
@@ -228,23 +235,34 @@ class Chunks:
                 continue
             call.pop("id", None)
             call.pop("type", None)
-            if name and view.function:
-                if begun.named[ours]:
-                    function = FIELDS.decode(call["function"])
-                    del function["name"]
-                    call["function"] = Raw(encode(function))
-                    view.function.name = None
-                begun.named[ours] = True
+            if view.function and view.function.name is not UNSET and (begun.named[ours] or not name):
+                function = FIELDS.decode(call["function"])
+                del function["name"]
+                call["function"] = Raw(encode(function))
+                view.function.name = None
+            begun.named[ours] = begun.named[ours] or bool(name)
         return Raw(encode(calls))
+
+
+def _lacks_keys(logprobs: Raw) -> bool:
+    """Log probabilities of a host that leaves out what it has none of."""
+    told = bytes(logprobs)
+    return any(key not in told for key in LOGPROBS_KEYS)
+
+
+def _fill_logprobs(fields: dict[str, Raw]) -> None:
+    logprobs = fields.get("logprobs", NULL)
+    if bytes(logprobs).startswith(b"{"):
+        fields["logprobs"] = Raw(encode({**NO_LOGPROBS, **FIELDS.decode(logprobs)}))
 
 
 def _continues(begun: _Begun, calls: list[Call]) -> bool:
     """These only add arguments to calls that are known by the host's index, which is ours too."""
     return all(
-        not call.id
+        call.id is UNSET
         and call.index is not UNSET
         and begun.by_index.get(call.index) == call.index
-        and not (call.function and call.function.name)
+        and (not call.function or call.function.name is UNSET)
         for call in calls
     )
 
@@ -257,7 +275,8 @@ def _place(begun: _Begun, call: Call, name: str) -> int:
         ours = begun.by_id[call.id]
     elif same is not None and (not call.id or same in begun.unnamed):
         ours = same
-    elif index is None and not call.id and not name and begun.named:
+    elif not call.id and not name and begun.named:
+        # What begins a call has a name, or an id at least.
         ours = len(begun.named) - 1
     else:
         # Some hosts give every call the index 0, some start at 1: a new id is a new call.

@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from deeptoken.wire.choice import objects_of
 from deeptoken.wire.thoughts import FORMAT, Block, block_of, thinking
 from deeptoken.wire.usage import Usage
 
 END_TURN, TOOL_USE, MAX_TOKENS, REFUSAL = "end_turn", "tool_use", "max_tokens", "refusal"
+ID = "msg_"
 STOP_REASONS = {
     "stop": END_TURN,
     "length": MAX_TOKENS,
@@ -54,7 +56,7 @@ def message(
         sequence=choice.get("stop_reason"),
     )
     answer: dict[str, Any] = {
-        "id": told.get("id"),
+        "id": id_of(str(told.get("id") or "")),
         "type": "message",
         "role": "assistant",
         "model": told.get("model"),
@@ -67,6 +69,17 @@ def message(
     if "deeptoken" in told:
         answer["deeptoken"] = told["deeptoken"]
     return answer
+
+
+def costed(native: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A Message that a provider told, with what else stands in its usage."""
+    usage = _decoded(native.get("usage"))
+    return {**native, "usage": {**(usage if isinstance(usage, dict) else {}), **more}}
+
+
+def id_of(id: str) -> str:
+    """An answer's id as this dialect writes it, of what the provider wrote: ``msg_...``."""
+    return id if id.startswith(ID) else ID + id.removeprefix("chatcmpl-")
 
 
 def stop(finish: str | None, *, called: bool, refused: bool, sequence: object) -> tuple[str, str | None]:
@@ -110,7 +123,7 @@ def _content(said: dict[str, Any], names: Mapping[str, str]) -> list[Block]:
     # Blank text is no block: a client must not send it back.
     blocks: list[Block] = [{"type": "text", "text": text}] if text.strip() else []
     blocks += [_call(call, names) for call in said.get("tool_calls") or () if call.get("function")]
-    return woven(said.get("reasoning_details") or [], said.get("reasoning_content"), blocks)
+    return woven(objects_of(said.get("reasoning_details")), said.get("reasoning_content"), blocks)
 
 
 def woven(details: list[dict[str, Any]], reasoning: str | None, said: list[Block]) -> list[Block]:

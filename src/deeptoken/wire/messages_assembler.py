@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from deeptoken.wire.messages_answer import input_of
+from deeptoken.wire.messages_answer import costed, input_of
+from deeptoken.wire.thoughts import text_in
 
 GROWING = {"text_delta": "text", "thinking_delta": "thinking"}
 """A delta, and the field of its block that it adds to."""
@@ -41,15 +42,16 @@ class Assembler:
                 self._grow(index, delta)
             case {"type": "message_delta", "delta": dict(delta)} as told:
                 self._message |= delta | {name: told[name] for name in told if name not in NOT_OF_THE_MESSAGE}
-                usage = told.get("usage") or {}
-                counts = {name: count for name, count in usage.items() if count is not None}
-                self._message["usage"] = {**self._message.get("usage", {}), **counts}
+                usage = told.get("usage")
+                counts = usage if isinstance(usage, dict) else {}
+                known = {name: count for name, count in counts.items() if count is not None}
+                self._message = costed(self._message, known)
 
     def whole(self) -> dict[str, Any]:
         """The Message so far."""
         for (index, name), pieces in self._texts.items():
             block, text = self._blocks[index], "".join(pieces)
-            block[name] = input_of(text) if name == "input" else (block.get(name) or "") + text
+            block[name] = input_of(text) if name == "input" else text_in(block, name) + text
         self._texts.clear()
         content = [block for _, block in sorted(self._blocks.items())]
         return {**self._message, "content": content}
@@ -63,6 +65,7 @@ class Assembler:
             case {"type": "signature_delta", "signature": signature}:
                 block["signature"] = signature
             case {"type": "citations_delta", "citation": citation}:
-                block["citations"] = [*(block.get("citations") or ()), citation]
+                told = block.get("citations")
+                block["citations"] = [*(told if isinstance(told, list) else ()), citation]
             case {"type": str(kind)} if kind in GROWING and isinstance(delta.get(GROWING[kind]), str):
                 self._texts.setdefault((index, GROWING[kind]), []).append(delta[GROWING[kind]])

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from deeptoken.wire.thoughts import REDACTED, TEXTS, THINKING, Detail, claudes, seal
+from deeptoken.wire.thoughts import REDACTED, TEXTS, THINKING, Detail, claudes, seal, text_in
 
 TEXT, TOOL = "text", "tool_use"
 
@@ -80,7 +80,7 @@ class Blocks:
         own, key = claudes(detail), (detail.get("type"), detail.get("index"))
         named = next((name for name in TEXTS if isinstance(detail.get(name), str)), None)
         if own and "data" in detail:
-            return self._redacted(detail["data"])
+            return self._redacted(text_in(detail, "data"))
         if named is None and not own:
             return self._redacted(seal(detail))
         block = self._thinking(key)
@@ -90,8 +90,8 @@ class Blocks:
             block.rest.update(
                 (name, value) for name, value in detail.items() if name != named and value is not None
             )
-        elif detail.get("signature"):
-            block.deltas.append(_signature(detail["signature"]))
+        elif signature := text_in(detail, "signature"):
+            block.deltas.append(_signature(signature))
         return self._told()
 
     def call(self, number: int, id: str | None, name: str | None, arguments: str | None) -> bytes:
@@ -136,7 +136,7 @@ class Blocks:
     def _thinking(self, key: object) -> Block:
         return self._last(THINKING, key, {"type": THINKING, "thinking": "", "signature": ""})
 
-    def _redacted(self, data: object) -> bytes:
+    def _redacted(self, data: str) -> bytes:
         if data:
             self._waiting.append(Block(REDACTED, None, {"type": REDACTED, "data": data}))
         return self._told()
@@ -188,7 +188,7 @@ def _thinking(text: str) -> bytes:
     return b'{"type":"thinking_delta","thinking":%b}' % encode(text)
 
 
-def _signature(signature: object) -> bytes:
+def _signature(signature: str) -> bytes:
     return b'{"type":"signature_delta","signature":%b}' % encode(signature)
 
 

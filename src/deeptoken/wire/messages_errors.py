@@ -1,12 +1,13 @@
 """Errors as Anthropic's clients read them.
 
-    {"type": "error", "error": {"type", "message", "code", "param"}, "request_id"}
+    {"type": "error", "error": {"type", "message", "details", "code", "param"}, "request_id"}
 
-`type` is by the status; `code` and `param` are ours, and so is `deeptoken`, where there is more to say. The
-message names the field, since these clients show nothing else.
+`type` is by the status; `code` and `param` are ours, and so is `deeptoken`, where there is more to say.
+`details` has the code where these clients look for it. The message names the field, since they show
+nothing else.
 
-Source: platform.claude.com/docs/en/api/errors, read 2026-11-25: 4xx that it does not list are
-`invalid_request_error`.
+Source: platform.claude.com/docs/en/api/errors and the SDK's errors, read 2026-11-25: 4xx that it does not
+list are `invalid_request_error`.
 """
 
 from typing import Any
@@ -36,6 +37,7 @@ def error_body(error: DeeptokenError, request_id: str | None = None) -> bytes:
     said: dict[str, Any] = {
         "type": TYPES.get(error.status, INVALID if error.status < 500 else FAILED),
         "message": _naming(error),
+        "details": {"error_code": error.code},
         "code": error.code,
         "param": error.param,
     }

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from deeptoken.errors import DeeptokenError
-from deeptoken.wire.messages_answer import MAX_TOKENS, NO_NAMES, stop, usage_told
+from deeptoken.wire.choice import objects_of
+from deeptoken.wire.messages_answer import MAX_TOKENS, NO_NAMES, costed, id_of, stop, usage_told
 from deeptoken.wire.messages_blocks import Blocks, encode, event
 from deeptoken.wire.messages_errors import error_body
 from deeptoken.wire.usage import Usage
@@ -44,7 +45,7 @@ class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
-    reasoning_details: list[dict[str, Any]] | None = None
+    reasoning_details: Any = None
     tool_calls: list[_Call] | None = None
 
 
@@ -112,7 +113,7 @@ class Events:
         if not data:
             return b""
         told = _chunk(data)
-        events = b"" if self._started else self._start(told.id or self._id)
+        events = b"" if self._started else self._start(id_of(told.id or self._id))
         for choice in told.choices:
             if choice.index:
                 continue
@@ -183,7 +184,7 @@ class Events:
 
     def _said(self, delta: _Delta) -> bytes:
         blocks = self._blocks
-        details = delta.reasoning_details or ()
+        details = objects_of(delta.reasoning_details)
         events = b""
         if delta.reasoning_content and not any(
             detail.get("text") or detail.get("summary") for detail in details
@@ -206,5 +207,4 @@ def _with(data: bytes, more: Mapping[str, Any]) -> bytes:
     """A native `message_delta` whose usage says `more`."""
     if not more:
         return data
-    told = msgspec.json.decode(data)
-    return encode(told | {"usage": {**(told.get("usage") or {}), **more}})
+    return encode(costed(msgspec.json.decode(data), more))

@@ -78,10 +78,9 @@ def refuse(whole: Mapping[str, Any], turns: list[Turn]) -> None:
 def _only(whole: Mapping[str, Any], turns: list[Turn]) -> BadRequest | None:
     """The refusal where no channel speaks this dialect; None: another one can do it too."""
     for path, block in blocks(turns):
-        if block.get("type") not in KNOWN:
-            return wrong(
-                f"{path}.type", f"no channel of this model takes a block of type {block.get('type')!r}"
-            )
+        kind = block.get("type")
+        if not isinstance(kind, str) or kind not in KNOWN:
+            return wrong(f"{path}.type", f"no channel of this model takes a block of type {kind!r}")
     for at, tool in enumerate(whole.get("tools") or ()):
         if tool.get("type") not in (None, "custom"):
             return wrong(f"tools.{at}.type", f"no channel of this model has the tool {tool['type']!r}")

@@ -1,6 +1,7 @@
-"""A chat that came in Anthropic's dialect as OpenAI's own API has it: nothing that a strict host refuses.
+"""A chat that came in Anthropic's dialect as OpenAI's own API has it.
 
-    cache marks, thinking, top_k     left out: these hosts cache and reason by themselves
+    cache marks, top_k               left out: these hosts cache by themselves
+    thinking                         what a chat has of it; few hosts take it (`providers/manners.py`)
     pictures and files of a result   in a `user` message behind the results: a `tool` message is text
     is_error                         the result begins with "Error: "
     text documents, search results   text
@@ -28,6 +29,7 @@ PASSED = (
     *("tool_choice", "parallel_tool_calls"),
 )
 OF_TOOLS = ("tool_choice", "parallel_tool_calls")
+THINKING = ("reasoning_content", "reasoning_details")
 STOPS_MAX = 4
 NAME_MAX = 64
 USER_MAX = 64
@@ -152,6 +154,7 @@ def _system(message: Message) -> Message:
 def _assistant(message: Message) -> Message:
     content = _flat(_parts(message["content"] or ""), joint="")
     told: Message = {"role": "assistant", "content": content or None}
+    told |= {name: message[name] for name in THINKING if name in message}
     if calls := message.get("tool_calls"):
         told["tool_calls"] = [_call(call) for call in calls]
     return told

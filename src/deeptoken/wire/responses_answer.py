@@ -66,7 +66,8 @@ class End(msgspec.Struct, frozen=True):
 
     usage: Usage | None = None
     dry: str | None = None
-    """Why the money ended it: ``wallet_empty``, ``budget_exceeded``, ``max_cost_usd``."""
+    """Why the money ended it: ``wallet_empty``, ``budget_exceeded``, ``rate_limit_exceeded``,
+    ``max_cost_usd``."""
     completed_at: int | None = None
     """Seconds since 1970."""
     more: Mapping[str, Any] = NOTHING
@@ -97,7 +98,8 @@ def passed(native: Mapping[str, msgspec.Raw], more: Mapping[str, Any] = NOTHING)
     """A Response that a provider told, with what else stands in `usage`; its values are raw JSON."""
     fields: dict[str, Any] = dict(native)
     if more:
-        fields["usage"] = {**(msgspec.json.decode(fields.get("usage", b"null")) or {}), **more}
+        usage = msgspec.json.decode(native.get("usage", b"null"))
+        fields["usage"] = {**(usage if isinstance(usage, dict) else {}), **more}
     return fields
 
 

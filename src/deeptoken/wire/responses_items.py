@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from deeptoken.wire import responses_reasoning as reasoning
-from deeptoken.wire.choice import NO_ARGUMENTS
+from deeptoken.wire.choice import NO_ARGUMENTS, objects_of
 from deeptoken.wire.completion import merged
 
 Object = dict[str, Any]
@@ -65,7 +65,7 @@ class Output:
                 yield from self._end()
                 thought = self._open = _Thought(self._id("rs"), len(self._items), summarized=self._summarized)
                 yield from self._begin(thought)
-            yield from thought.add(delta.reasoning_content or "", _objects(delta.reasoning_details))
+            yield from thought.add(delta.reasoning_content or "", objects_of(delta.reasoning_details))
         if delta.content or delta.refusal or delta.annotations:
             message = self._open
             if not isinstance(message, _Message):
@@ -75,7 +75,7 @@ class Output:
             yield from message.add(delta, _tokens(logprobs))
         for place, call in enumerate(delta.tool_calls or ()):
             yield from self._call(call, place if call.index is None else call.index)
-        for image in _objects(delta.images):
+        for image in objects_of(delta.images):
             yield from self._image(image)
 
     def end(self, *, whole: bool) -> Iterator[Object]:
@@ -328,16 +328,12 @@ class _Picture(_Item):
         return {**item, "result": self._data if ended else None, "output_format": self._form}
 
 
-def _objects(told: object) -> list[Object]:
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-
-
 def _tokens(logprobs: object) -> list[Object]:
     """A chat's log probabilities as a text part has them."""
     told = logprobs.get("content") if isinstance(logprobs, dict) else None
     return [
-        {**_token(one), "top_logprobs": [_token(top) for top in _objects(one.get("top_logprobs"))]}
-        for one in _objects(told)
+        {**_token(one), "top_logprobs": [_token(top) for top in objects_of(one.get("top_logprobs"))]}
+        for one in objects_of(told)
     ]
 
 
@@ -364,7 +360,7 @@ def _short(logprobs: list[Object]) -> list[Object]:
 
 
 def _citations(annotations: object) -> Iterator[Object]:
-    for annotation in _objects(annotations):
+    for annotation in objects_of(annotations):
         match annotation:
             case {"type": "url_citation", "url_citation": {"url": str(url)} as told}:
                 yield {

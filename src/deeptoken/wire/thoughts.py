@@ -34,9 +34,9 @@ TEXTS = ("text", "summary")
 def block_of(detail: Detail) -> Block | None:
     """A detail of an answer as a block of thinking; None where it says nothing."""
     if claudes(detail):
-        if data := detail.get("data"):
+        if data := text_in(detail, "data"):
             return {"type": REDACTED, "data": data}
-        return thinking(detail.get("text") or "", detail.get("signature") or "") if "text" in detail else None
+        return thinking(text_in(detail, "text"), text_in(detail, "signature")) if "text" in detail else None
     named = next((name for name in TEXTS if isinstance(detail.get(name), str)), None)
     rest = seal({name: value for name, value in detail.items() if name != named and value is not None})
     if named is not None:
@@ -48,6 +48,12 @@ def claudes(detail: Detail) -> bool:
     """Whether it is thinking of Claude's, as its adapter tells it."""
     kinds = ("reasoning.text", "reasoning.encrypted")
     return detail.get("format") == FORMAT and detail.get("type") in kinds
+
+
+def text_in(detail: Detail, name: str) -> str:
+    """A field of a detail or a block that should be text; nothing where it is anything else."""
+    told = detail.get(name)
+    return told if isinstance(told, str) else ""
 
 
 def thinking(text: str, signature: str = "") -> Block:

@@ -44,6 +44,8 @@ class UsageRecord(msgspec.Struct, frozen=True):
     estimated: bool
     cost: NanoUsd
     charged: NanoUsd
+    refunded: NanoUsd
+    """Of what was charged, so much was given back."""
     outcome: str
     status: int
     code: str | None
@@ -92,6 +94,7 @@ RECORD = """
 select usage.request_id, request_label, endpoint, usage.model, channel, coalesce(key.name, key_id),
     coalesce('user:' || "user".name, wallet_id), stream, prompt_tokens, cached_tokens, cache_write_tokens,
     completion_tokens, reasoning_tokens, images, characters, seconds, searches, estimated, cost, charged,
+    (select coalesce(sum(amount), 0) from entry where ref = usage.request_id and kind = 'refund'),
     outcome, status, code, attempts, upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
 from usage
 left join key on key.id = key_id

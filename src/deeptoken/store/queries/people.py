@@ -37,6 +37,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
     scope: str = "call"
+    timeout_ms: int | None = None
+    """The most that one of its calls may take."""
     expires_us: int | None = None
     revoked_us: int | None = None
     deleted_us: int | None = None
@@ -69,8 +71,8 @@ USERS = """
 select id, name, tier, operator, from_file, suspended_us, created_us from "user" order by name
 """
 KEYS = """
-select id, name, owner, sha256, prefix, limits, models, ips, scope, expires_us, revoked_us, deleted_us,
-    last_used_us, from_file, out_of_file_us, created_us
+select id, name, owner, sha256, prefix, limits, models, ips, scope, timeout_ms, expires_us, revoked_us,
+    deleted_us, last_used_us, from_file, out_of_file_us, created_us
 from key where deleted_us is null order by created_us, id
 """
 CHANNELS = "select id, name, settings, secret, enabled, created_us from channel order by name"

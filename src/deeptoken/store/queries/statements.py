@@ -57,15 +57,15 @@ WRITES: Mapping[str, Write] = MappingProxyType(
         "key_add": Write(
             """
             insert into key (id, name, owner, sha256, prefix, limits, models, ips, scope, expires_us,
-                from_file, created_us)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                from_file, created_us, timeout_ms)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """,
             taken="This owner has a key of that name already, or the secret belongs to another key.",
         ),
         "key_set": Write(
             """
             update key set name = $2, sha256 = $3, prefix = $4, limits = $5, models = $6, ips = $7,
-                scope = $8, expires_us = $9, from_file = $10, out_of_file_us = $11
+                scope = $8, expires_us = $9, from_file = $10, out_of_file_us = $11, timeout_ms = $12
             where id = $1 and deleted_us is null
             """,
             taken="This owner has a key of that name already, or the secret belongs to another key.",
@@ -130,7 +130,7 @@ def add_key(key: Key) -> Statement:
         name="key_add",
         parameters=(
             key.id, key.name, key.owner, key.sha256, key.prefix, *_rules(key.limits, key.models, key.ips),
-            key.scope, key.expires_us, int(key.from_file), key.created_us,
+            key.scope, key.expires_us, int(key.from_file), key.created_us, key.timeout_ms,
         ),
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ def set_key(key: Key) -> Statement:
         name="key_set",
         parameters=(
             key.id, key.name, key.sha256, key.prefix, *_rules(key.limits, key.models, key.ips),
-            key.scope, key.expires_us, int(key.from_file), key.out_of_file_us,
+            key.scope, key.expires_us, int(key.from_file), key.out_of_file_us, key.timeout_ms,
         ),
     )  # fmt: skip
 
