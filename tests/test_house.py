@@ -24,7 +24,8 @@ THIRD_PARTY = {
     # Secrets at rest, and the one that signs: Google takes a service account's word for a token.
     "cryptography": "src/deeptoken/store/secrets.py src/deeptoken/gateway/credentials.py",
     "genai_prices": "src/deeptoken/catalog/pricedata.py",
-    "httptools": "src/deeptoken/net.py",
+    # Answers are read with it, and requests: uvicorn's parser is one of its.
+    "httptools": "src/deeptoken/net.py src/deeptoken/api/connection.py",
     "prometheus_client": "src/deeptoken/observe/",
     "rich": "src/deeptoken/cli/",
     "splintr": "src/deeptoken/catalog/tokens.py",

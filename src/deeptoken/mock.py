@@ -8,6 +8,7 @@
     POST /v1beta/models/{id}:generateContent,        Gemini's, and below any other folder Vertex's
          :streamGenerateContent, :countTokens
     POST /v2/chat                                    Cohere's
+    POST /model/{id}/converse, .../converse-stream   Bedrock's
     GET  /v1/models, /v1/models/{id}
 
 The model's name decides (`providers/sim.py`); any key will do.
@@ -27,7 +28,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from deeptoken import clock, ids
 from deeptoken.api import server as api
 from deeptoken.errors import BadRequest
-from deeptoken.providers import sim, sim_anthropic, sim_cohere, sim_dialect, sim_gemini, sim_responses
+from deeptoken.providers import (
+    sim,
+    sim_anthropic,
+    sim_bedrock,
+    sim_cohere,
+    sim_dialect,
+    sim_gemini,
+    sim_responses,
+)
 from deeptoken.providers.sim import Played, Step
 from deeptoken.providers.sim_dialect import Dialect
 from deeptoken.settings import Server
@@ -47,7 +56,13 @@ TASKS: Mapping[str, Callable[[bytes], Chat]] = {
     "/v1/audio/speech": speech.read,
     "/v1/rerank": rerank.read,
 }
-DIALECTS = (sim_anthropic.DIALECT, sim_gemini.DIALECT, sim_responses.DIALECT, sim_cohere.DIALECT)
+DIALECTS = (
+    sim_anthropic.DIALECT,
+    sim_gemini.DIALECT,
+    sim_responses.DIALECT,
+    sim_cohere.DIALECT,
+    sim_bedrock.DIALECT,
+)
 """Beside OpenAI's own."""
 COUNTERS: Mapping[re.Pattern[str], Callable[[bytes], dict[str, Any]]] = {
     sim_anthropic.COUNT_TOKENS: sim_anthropic.counted,

@@ -13,6 +13,7 @@ from whole_scene import Whole
 
 CHANNELS = {
     "gemini": 'provider = "gemini"\nbase_url = "{host}/v1beta"\napi_key = "any"',
+    "bedrock": 'provider = "bedrock"\nbase_url = "{host}"\napi_key = "any"',
     "cohere": 'provider = "cohere"\nbase_url = "{host}"\napi_key = "any"',
 }
 

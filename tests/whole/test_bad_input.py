@@ -191,7 +191,7 @@ def test_a_key_that_is_missing_mistyped_or_unknown_is_401_and_the_body_is_not_re
                 "",
                 "Bearer",
                 "Bearer nonsense",
-                f"Bearer {gateway.key[:-1]}x",
+                f"Bearer {gateway.key[:-1]}-",
                 "Basic YTpi",
             ):
                 reply = await gateway.ask(GOOD, authorization=authorization)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import anthropic
 import pytest
-from claude_scene import HI, JSON, asked, base_url, claude, claude_scene, named, started
+from claude_scene import HI, JSON, asked, claude, claude_scene, named, started
 from provider_scene import (
     SECRET,
     Provider,
@@ -226,33 +226,33 @@ def test_a_stream_that_failed_is_a_response_where_nothing_was_sent_yet(name: str
     asked(scene, ask)
 
 
-def test_the_key_comes_as_x_api_key_or_as_a_bearer(scene: Scene) -> None:
+def test_the_key_comes_as_a_bearer_or_as_x_api_key(scene: Scene) -> None:
     async def ask(client: anthropic.AsyncAnthropic) -> None:
         assert (await client.messages.create(**ASKED)).content
-        other = anthropic.AsyncAnthropic(
-            base_url=base_url(scene), auth_token=scene.gateway.key, api_key=None, max_retries=0
-        )
-        async with other:
-            assert (await other.messages.create(**ASKED)).content
+        # What older libraries and other clients send.
+        key = scene.gateway.key
+        for headers in ({"authorization": "", "x_api_key": key}, {"x_api_key": "another's"}):
+            for path in ("/v1/messages", "/v1/messages/count_tokens"):
+                assert (await scene.gateway.ask(ASKED, path=path, **headers)).status == 200
 
     asked(scene, ask)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [{"api_key": "dtk_nobody"}, {"auth_token": "dtk_nobody", "api_key": None}],
-    ids=("x-api-key", "bearer"),
-)
-def test_a_wrong_key_is_refused(how: dict[str, Any], scene: Scene) -> None:
+@pytest.mark.parametrize("header", ["authorization", "x_api_key"])
+def test_a_wrong_key_is_refused(header: str, scene: Scene) -> None:
     async def ask(client: anthropic.AsyncAnthropic) -> None:
-        for call in (client.messages.create, client.messages.count_tokens):
-            options = {name: value for name, value in ASKED.items() if name != "max_tokens"}
-            given: Any = ASKED if call == client.messages.create else options
+        options = {name: value for name, value in ASKED.items() if name != "max_tokens"}
+        for call in (client.messages.create(**ASKED), client.messages.count_tokens(**options)):
             with pytest.raises(anthropic.AuthenticationError) as refused:
-                await call(**given)
+                await call
             assert told_in(refused.value)["type"] == "authentication_error"
+        told = {"authorization": ""} | {
+            header: "Bearer dtk_nobody" if header == "authorization" else "dtk_nobody"
+        }
+        reply = await scene.gateway.ask(ASKED, path="/v1/messages", **told)
+        assert (reply.status, reply.error["code"]) == (401, "invalid_api_key")
 
-    asked(scene, ask, **how)
+    asked(scene, ask, api_key="dtk_nobody")
 
 
 def test_a_call_without_a_key_is_refused(scene: Scene) -> None:

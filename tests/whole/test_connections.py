@@ -298,3 +298,53 @@ def test_a_client_of_http_1_0_is_not_told_to_continue(tmp_path: Path) -> None:
             assert (await client.closed()).startswith(b"HTTP/1.1 200 OK\r\n")
 
     asyncio.run(main())
+
+
+OFFER = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAEAAEAAAAIAAAAB"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("every", [1, 7, 5_000])
+def test_an_offer_to_upgrade_is_declined_and_its_body_is_read(
+    every: int, stream: bool, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            offering = gateway.request(chat("one", stream=stream), x_request_id="offer", **OFFER)
+            both = offering + gateway.request(chat("two"))
+            for at in range(0, len(both), every):
+                client.write(both[at : at + every])
+                await asyncio.sleep(0)
+            first, second = await client.reply(), await client.reply()
+            assert (first.status, second.status) == (200, 200)
+            assert first.headers["x-request-id"] == "offer"
+            assert b"one" in first.body
+            assert b"two" in second.body
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
+        (b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 401),
+        (b"OPTIONS /v1/models HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", 204),
+        (HEAD + b"connection: upgrade\r\nupgrade: h2c\r\nbad header\r\n\r\n", 400),
+        (HEAD + b"connection: upgrade\r\nupgrade: h2c\r\n" + b"x: y\r\n" * 100 + b"\r\n", 431),
+    ],
+    ids=["ASGI", "no key", "no body", "broken", "large"],
+)
+def test_an_offer_to_upgrade_changes_no_answer(raw: bytes, status: int, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with whole(tmp_path, SIM) as gateway:
+            client = await gateway.connect()
+            client.write(raw)
+            assert (await client.reply()).status == status
+            if status < 400 or status == 401:
+                client.write(gateway.request(path="/v1/models"))
+                assert (await client.reply()).status == 200
+            assert (await gateway.ask(chat("fine"))).status == 200
+
+    asyncio.run(main())

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -28,6 +29,8 @@ from deeptoken.settings import Server as Settings
 
 HOT = b"/v1/"
 FIELDS_MAX = 100
+OFFER = (b"upgrade", b"http2-settings")
+NOT_HTTP = "This is not a valid HTTP/1.1 request. Check the client, and what stands between."
 UNREAD_BYTES_MAX = 64 * 1024
 """Of a body that nobody has asked for yet; then the connection is not read."""
 LINGER_S = 2.0
@@ -117,7 +120,7 @@ class Connection(HttpToolsProtocol):
         if self._refused:
             return
         self._bare_bytes += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._refused:
             return
         if self._in_head or self._in_body:
@@ -136,6 +139,31 @@ class Connection(HttpToolsProtocol):
             if self._in_body:
                 self._wait_for_more()
 
+    def _feed(self, data: bytes) -> None:
+        while not self._refused:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                if not self._in_head:
+                    # CONNECT: it is answered, and what follows is of no protocol that we know.
+                    return
+                data = self._declined() + data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse(BadRequest(NOT_HTTP))
+                return
+
+    def _declined(self) -> bytes:
+        """The head that has come, without its offer of another protocol (RFC 9110, section 7.8), for a new
+        parser: the old one takes what follows for that protocol's, and not for a body."""
+        old = self.parser
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        version = old.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (old.get_method(), self.url, version)]
+        lines += [b"%b: %b\r\n" % field for field in self.headers if field[0] not in OFFER]
+        return b"".join(lines) + b"\r\n"
+
     # What the parser calls.
 
     def on_message_begin(self) -> None:
@@ -152,7 +180,8 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._refused:
+        if self._refused or (self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"):
+            # An offer is declined, and the head comes once more.
             return
         self._in_head = False
         self._bare_bytes = 0
@@ -225,7 +254,7 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
-        if self._refused:
+        if self._refused or self._in_head:
             return
         self._in_body = False
         self._punctual()
@@ -274,11 +303,6 @@ class Connection(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
         else:
             super().timeout_keep_alive_handler()
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(
-            BadRequest("This is not a valid HTTP/1.1 request. Check the client, and what stands between.")
-        )
 
     def _abandon(self, answering: Exchange, error: DeeptokenError) -> None:
         """The request that is being answered turned out to be broken: whoever answers it is stopped."""

@@ -110,7 +110,7 @@ def status_of(error: BaseException | None, *, left: bool) -> tuple[int, str | No
 
 
 def legible(error: Problem, answer: Answer | None) -> Problem | DeeptokenError:
-    """Where nobody can read what an answer says, such as a number beyond all numbers: it is not valid."""
+    """Where nobody can read what an answer says, like a number beyond all numbers: that it is invalid."""
     if answer is None or not isinstance(error, msgspec.DecodeError):
         return error
     answer.failure = invalid(str(error))

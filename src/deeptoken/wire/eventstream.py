@@ -1,4 +1,4 @@
-"""AWS's binary event stream (application/vnd.amazon.eventstream): bytes in, frames out.
+"""AWS's binary event stream (application/vnd.amazon.eventstream): bytes in, frames out, and back.
 
     total length, headers length, CRC-32 of these two    4 bytes each, big endian
     headers                                              name, type, value, one after the other
@@ -10,7 +10,7 @@ Source: docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html, read 202
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -75,6 +75,18 @@ class Reader:
         """
         if self._kept:
             raise BrokenFrame("the stream ended inside a frame")
+
+
+def written(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """One frame, whose headers are text."""
+    told = b"".join(_header(name.encode(), value.encode()) for name, value in headers.items())
+    lengths = struct.pack(">II", FRAME_BYTES_MIN + len(told) + len(payload), len(told))
+    begun = lengths + CHECKSUM.pack(zlib.crc32(lengths)) + told + payload
+    return begun + CHECKSUM.pack(zlib.crc32(begun))
+
+
+def _header(name: bytes, value: bytes) -> bytes:
+    return bytes((len(name),)) + name + struct.pack(">BH", TEXT, len(value)) + value
 
 
 def _total(kept: bytearray) -> int:
