@@ -317,6 +317,7 @@ def test_doctor_asks_a_provider_for_its_models_with_the_credential(
     [
         ("anthropic", "https://a.test", "https://a.test/v1/models", ("x-api-key", "sk-2")),
         ("gemini", "https://g.test/v1beta", "https://g.test/v1beta/models", ("x-goog-api-key", "sk-2")),
+        ("voyage", "https://v.test/v1", "https://v.test/v1/models", ("authorization", "Bearer sk-2")),
     ],
 )
 def test_doctor_asks_each_dialect_as_the_gateway_does(

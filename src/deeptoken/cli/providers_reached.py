@@ -13,17 +13,21 @@ from deeptoken.gateway.credentials import Credentials, NoToken
 from deeptoken.installation import opened
 from deeptoken.money import PicoUsd
 from deeptoken.net import Client, NetError, Proxies, Response
+from deeptoken.providers.openai import OpenAI
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.settings import Settings
 from deeptoken.store.secrets import key_file, load_secrets
 from deeptoken.store.sqlite import StoreError
+from deeptoken.wire import embeddings
 from deeptoken.wire.chat import read
 from deeptoken.wire.http import HttpRequest
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 QUESTION = b'{"model": "any", "messages": [{"role": "user", "content": "Hello."}]}'
-CALL = re.compile(r"/(?:chat/completions|messages|models/[^/?]*)(?=\?|$)")
+TEXT = b'{"model": "any", "input": "Hello."}'
+"""What is asked where there are no chats."""
+CALL = re.compile(r"/(?:chat/completions|embeddings|messages|models/[^/?]*)(?=\?|$)")
 """How the address of a call ends; in its place is the list of models."""
 
 
@@ -44,7 +48,10 @@ def models_request(channel: Channel) -> HttpRequest:
     Raises:
         ValueError: no call can be made of the channel.
     """
-    call = PROVIDERS[channel.provider].request(read(QUESTION), _any(channel), stream=False, limit=None)
+    provider = PROVIDERS[channel.provider]
+    speaks = not isinstance(provider, OpenAI) or provider.host.chats
+    asked = read(QUESTION) if speaks else embeddings.read(TEXT)
+    call = provider.request(asked, _any(channel), stream=False, limit=None)
     return HttpRequest(url=CALL.sub("/models", call.url), headers=call.headers, method="GET")
 
 

@@ -17,6 +17,7 @@ from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
+from deeptoken.providers.raw import Bytes
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.http import Upload
@@ -220,12 +221,12 @@ class Answer:
         return []
 
     def _rest(self, error: NetError | Malformed) -> list[Piece]:
-        """What a stream that broke off still says: one that has told its finish is complete.
+        """What a stream that broke off still says: one that told its finish is complete; audio tells none.
 
         Raises:
             Cut: it is not.
         """
-        if self.stream is not None and isinstance(error, Lost):
+        if self.stream is not None and isinstance(error, Lost) and not isinstance(self.stream, Bytes):
             with suppress(Malformed):
                 return list(self.stream.end())
         raise Cut(_failed(error), self.at) from None

@@ -120,9 +120,12 @@ def _vectors(answer: _Embedded, request: EmbeddingsRequest, asked: Asked) -> Rep
 
 def _ranking(answer: _Ranked, request: RerankRequest, asked: Asked) -> Reply:
     results = answer.results
+    texts = request.texts
     for result in results:
+        if result["index"] not in range(len(texts)):
+            raise LookupError
         if request.return_documents:
-            result["document"] = {"text": request.texts[result["index"]]}
+            result["document"] = {"text": texts[result["index"]]}
     searches = _count(_billed(answer.meta).search_units)
     return Reply(
         fields={"id": answer.id or asked.id, "model": asked.model, "results": results},

@@ -35,7 +35,8 @@ its own answers show:
     vllm         docs.vllm.ai/en/latest/serving/openai_compatible_server.html, its issues 27755 and 38488: it
                  writes `reasoning`, and reads nothing else
     lmstudio     lmstudio.ai/docs/developer/openai-compat
-    jina, voyage have no chats: what else a host does stands in `compatible_tasks.py`
+
+What a host does beside chats stands in `compatible_tasks.py`; some have no chats at all.
 """
 
 import re
@@ -183,8 +184,11 @@ HOSTS = (
     Host("ollama", "Ollama", "http://localhost:11434/v1", None, manners=Manners(reasoning="reasoning")),
     Host("vllm", "vLLM", "http://localhost:8000/v1", None, BOTH, manners=Manners(reasoning="reasoning")),
     Host("lmstudio", "LM Studio", "http://localhost:1234/v1", None),
+)
+WITHOUT_CHATS = (
     Host("jina", "Jina AI", "https://api.jina.ai/v1", "JINA_API_KEY", chats=False),
     Host("voyage", "Voyage AI", "https://api.voyageai.com/v1", "VOYAGE_API_KEY", chats=False),
 )
+ALL = (*HOSTS, *WITHOUT_CHATS)
 
-PROVIDERS: Mapping[str, OpenAI] = MappingProxyType({host.name: OpenAI(host) for host in HOSTS})
+PROVIDERS: Mapping[str, OpenAI] = MappingProxyType({host.name: OpenAI(host) for host in ALL})

@@ -74,7 +74,7 @@ def reply(body: bytes, asked: Asked) -> Reply:
             vectors.packed(vectors.numbers(one.values)) if request.base64 else one.values
             for one in answer.embeddings
         ]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):
         raise Malformed("An embedding is no list of numbers.") from None
     usage = usage_of(answer.usage_metadata)
     return Reply(

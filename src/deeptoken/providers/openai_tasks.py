@@ -32,7 +32,7 @@ from deeptoken.wire.usage import Usage
 SSE = Raw(b'"sse"')
 BASE64, B64_JSON = Raw(b'"base64"'), Raw(b'"b64_json"')
 LIST, NO_LIST = Raw(b'"list"'), Raw(b"[]")
-BROKEN = (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError)
+BROKEN = (msgspec.DecodeError, ValueError, LookupError, RecursionError)
 
 _decode = msgspec.json.decode
 
@@ -114,8 +114,12 @@ def _reply(fields: dict[str, Raw], task: Task, asked: Asked, way: Taken) -> Repl
             fields["object"] = LIST
             fields["data"] = vectors.fitted(_list(fields, "data"), as_text=as_text)
         case ImagesRequest():
-            count = len(OBJECTS.decode(_list(fields, "data")))
-            units = Usage(images=count)
+            drawn = [
+                one for one in OBJECTS.decode(_list(fields, "data")) if "b64_json" in one or "url" in one
+            ]
+            if not drawn:
+                raise ValueError("an answer without images")
+            units = Usage(images=len(drawn))
             if not isinstance(_decode(fields.get("created", NULL)), int):
                 fields["created"] = Raw(encode(asked.created))
         case RerankRequest() as wanted:
@@ -158,18 +162,18 @@ def _list(fields: dict[str, Raw], name: str) -> Raw:
 
 def _ranked(results: Raw, wanted: RerankRequest) -> Raw:
     """The results, with the documents where they are asked for and without where they are not wanted."""
-    if wanted.return_documents is None:
-        OBJECTS.decode(results)
-        return results
     told = OBJECTS.decode(results)
     texts = wanted.texts
     for result in told:
-        if not wanted.return_documents:
+        index = _decode(result["index"], type=int)
+        if not 0 <= index < len(texts):
+            raise ValueError(f"there is no document {index}")
+        if wanted.return_documents is False:
             result.pop("document", None)
-        elif vectors.opening(result.get("document", NULL)) != b"{":
+        elif wanted.return_documents and vectors.opening(result.get("document", NULL)) != b"{":
             # A host may leave it out, or write the bare text.
-            result["document"] = Raw(encode({"text": texts[_decode(result["index"])]}))
-    return Raw(encode(told))
+            result["document"] = Raw(encode({"text": texts[index]}))
+    return results if wanted.return_documents is None else Raw(encode(told))
 
 
 def _billed(meta: Raw) -> int:

@@ -23,7 +23,7 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
     }
 )
 BASE_URLS: Mapping[str, str | None] = MappingProxyType(
-    {host.name: host.base_url or None for host in compatible.HOSTS}
+    {host.name: host.base_url or None for host in compatible.ALL}
     | {
         "anthropic": anthropic.BASE_URL,
         "bedrock": bedrock.BASE_URL,
@@ -38,7 +38,7 @@ the channel's option `region`."""
 KEY_VARIABLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         host.name: (host.key_variable, host.base_url)
-        for host in compatible.HOSTS
+        for host in compatible.ALL
         if host.key_variable and host.base_url
     }
     | {

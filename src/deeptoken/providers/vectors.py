@@ -31,13 +31,16 @@ def fitted(data: Raw, *, as_text: bool) -> Raw:
     """The list of embeddings with each vector in the form that is wanted; where all are, as it came.
 
     Raises:
-        ValueError: these are no vectors (msgspec's errors are of this kind, and so is base64's).
+        msgspec.DecodeError, ValueError, KeyError: these are no vectors.
     """
     told = OBJECTS.decode(data)
     same = True
     for index, entry in enumerate(told):
         raw = entry["embedding"]
-        is_text = opening(raw) == b'"'
+        form = opening(raw)
+        is_text = form == b'"'
+        if not is_text and form != b"[":
+            raise ValueError("an embedding is neither numbers nor text")
         if is_text != as_text:
             same = False
             entry["embedding"] = Raw(encode(packed(numbers(raw)) if as_text else unpacked(raw)))
@@ -54,9 +57,20 @@ def opening(raw: Raw) -> bytes:
 
 
 def packed(vector: list[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    """Raises:
+    ValueError: a number is too large for four bytes.
+    """
+    try:
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
 
 
 def unpacked(raw: Raw) -> list[float]:
+    """Raises:
+    msgspec.DecodeError, ValueError: it is no vector.
+    """
     data = base64.b64decode(_text.decode(raw), validate=True)
+    if len(data) % 4:
+        raise ValueError("a vector of floats has four bytes for each")
     return list(struct.unpack(f"<{len(data) // 4}f", data))
