@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from path_scene import Heard, Scene, sim
 
+from deeptoken import clock
 from deeptoken.catalog.model import Channel, Rates
 from deeptoken.errors import BadRequest, ModelNotFound, RateLimited, UpstreamError, WalletEmpty
 from deeptoken.gateway.upstream import Cut
@@ -295,12 +296,16 @@ def test_a_caller_who_leaves_while_it_is_spoken_pays_the_characters() -> None:
     assert one.ledger.held == 0
 
 
-def test_a_long_speech_is_checkpointed_at_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deeptoken.gateway.tab.CHECKPOINT_S", 0.0)
-    monkeypatch.setattr("deeptoken.gateway.task_tab.CHECKPOINT_S", 1_000.0)
+def test_a_long_speech_is_checkpointed_at_what_it_costs() -> None:
     one = scene(rates=BY_CHARACTER)
 
-    heard = done(one, "speech", input="a b c", voice="x")
+    heard = asyncio.run(
+        one.ask(
+            {"model": "m/text", "input": "a b c", "voice": "x"},
+            read=speech.read,
+            began=clock.monotonic() - 15,
+        )
+    )
 
     assert [posting.used for posting in one.ledger.asked if isinstance(posting, Checkpoint)] == [75_000]
     assert not any(isinstance(posting, Extend) for posting in one.ledger.asked)
