@@ -36,6 +36,16 @@ provider = "sim"
 models = {{ "sim/text" = "text", "sim/echo" = "echo", "sim/slow" = "slow", "gpt-6-astra" = "text" }}
 
 [[channels]]
+name = "tasks"
+provider = "sim"
+
+[channels.models]
+"text-embedding-3-small" = "text"
+"omni-moderation-latest" = "text"
+"omni-moderation-2024-09-26" = "text"
+"gpt-image-2.5-flare" = "text"
+
+[[channels]]
 name = "broken"
 provider = "sim"
 models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
@@ -44,6 +54,11 @@ models = {{ "broken/503" = "error-503", "broken/cut" = "cut" }}
 id = "gpt-6-astra"
 prompt = 1
 completion = 2
+
+[[models]]
+id = "omni-moderation-2024-09-26"
+prompt = 0
+completion = 0
 
 [[models]]
 id = "broken/*"

@@ -1,8 +1,11 @@
 """The mock, asked by the vendors' own clients over a real socket."""
 
 import asyncio
+import base64
+import io
 import math
 import socket
+import wave
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -131,6 +134,33 @@ def test_embeddings_are_unit_vectors() -> None:
     assert all(math.isclose(math.hypot(*vector), 1, rel_tol=1e-6) for vector in (one, other, again, tokens))
     assert one == pytest.approx(again)
     assert one != other != tokens
+
+
+def test_openais_client_gets_moderations_and_pictures() -> None:
+    async def ask(client: openai.AsyncOpenAI) -> tuple[list[bool], list[str | None]]:
+        judged = await client.moderations.create(model="text", input=["love", "hate"])
+        drawn = await client.images.generate(model="text", prompt="a cat", n=2)
+        return [one.flagged for one in judged.results], [one.b64_json for one in drawn.data or []]
+
+    flagged, pictures = with_openai(ask)
+
+    assert flagged == [False, True]
+    assert [base64.b64decode(picture or "")[1:4] for picture in pictures] == [b"PNG", b"PNG"]
+
+
+def test_openais_client_hears_speech() -> None:
+    async def ask(client: openai.AsyncOpenAI) -> bytes:
+        return (await client.audio.speech.create(model="text", input="one two", voice="alloy")).content
+
+    with wave.open(io.BytesIO(with_openai(ask))) as sound:
+        assert sound.getnframes() == 800
+
+
+def test_documents_are_ranked() -> None:
+    answer = exchanged("text", "/v1/rerank", query="big dog", documents=["a cat", "a big dog"])
+
+    ranked = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2])
+    assert [one["index"] for one in ranked["results"]] == [1, 0]
 
 
 def test_anthropics_client_gets_a_whole_answer() -> None:

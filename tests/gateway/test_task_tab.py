@@ -3,60 +3,16 @@
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from path_scene import Heard, Scene, sim
+from path_scene import Scene, sim
+from task_paths import BY_CHARACTER, BY_IMAGE, BY_SEARCH, FREE, WORDS, Silent, done, kinds, scene
 
-from deeptoken import clock
 from deeptoken.catalog.model import Channel, Rates
-from deeptoken.errors import BadRequest, ModelNotFound, RateLimited, UpstreamError, WalletEmpty
-from deeptoken.gateway.upstream import Cut
-from deeptoken.ledger.postings import MINUTE_US, Checkpoint, Extend, Hold, Limit
+from deeptoken.errors import BadRequest, ModelNotFound, RateLimited, WalletEmpty
+from deeptoken.ledger.postings import MINUTE_US, Hold, Limit
 from deeptoken.money import PicoUsd, usd
-from deeptoken.providers.base import Asked, Reply
-from deeptoken.providers.openai import OpenAI
 from deeptoken.providers.registry import PROVIDERS, SIM
-from deeptoken.wire import embeddings, images, moderations, rerank, speech
 from deeptoken.wire.usage import Usage
-
-FREE = {"prompt": PicoUsd(0), "completion": PicoUsd(0)}
-BY_IMAGE = Rates(**FREE, image=PicoUsd(40_000_000_000))
-BY_CHARACTER = Rates(**FREE, character=PicoUsd(15_000_000))
-BY_SEARCH = Rates(**FREE, search=PicoUsd(2_000_000_000))
-READS = {
-    "embeddings": embeddings.read,
-    "moderations": moderations.read,
-    "images": images.read,
-    "speech": speech.read,
-    "rerank": rerank.read,
-}
-WORDS = " ".join(f"word{number}" for number in range(400))
-
-
-class Silent(OpenAI):
-    """A host that never tells what was used."""
-
-    def reply(self, body: bytes, asked: Asked) -> Reply:
-        return msgspec.structs.replace(super().reply(body, asked), usage=None, told=None, units=None)
-
-
-def scene(money: str = "100", rates: Rates | None = None, **more: Any) -> Scene:
-    models = {f"m/{name}": name for name in ("text", "error-503", "cut", "stall")}
-    return Scene(money, models=models, rates=rates, **more)
-
-
-async def ask(scene: Scene, task: str, /, model: str = "m/text", **fields: Any) -> Heard:
-    return await scene.ask({"model": model, **fields}, read=READS[task], endpoint=f"/v1/{task}")
-
-
-def done(scene: Scene, task: str, /, **fields: Any) -> Heard:
-    return asyncio.run(ask(scene, task, **fields))
-
-
-def kinds(scene: Scene) -> list[str]:
-    return [type(posting).__name__ for posting in scene.ledger.asked]
 
 
 def test_embeddings_are_held_at_the_bytes_of_their_texts_and_charged_by_what_the_provider_told() -> None:
@@ -233,85 +189,6 @@ def test_a_cap_counts_the_prompt_before_it_refuses() -> None:
     assert row.charged == 400_000
 
 
-@pytest.mark.parametrize("task", ["embeddings", "speech"])
-def test_a_failed_task_is_charged_nothing_and_leaves_one_row(task: str) -> None:
-    one = scene()
-
-    with pytest.raises(UpstreamError):
-        done(one, task, model="m/error-503", input="a", voice="x")
-
-    (row,) = one.ledger.rows()
-    assert (row.outcome, row.charged, row.status) == ("failed", 0, 503)
-    assert one.ledger.held == 0
-
-
-def test_an_answer_that_breaks_off_before_it_is_whole_is_charged_nothing() -> None:
-    one = scene()
-
-    with pytest.raises(UpstreamError):
-        done(one, "embeddings", model="m/cut", input="a")
-
-    (row,) = one.ledger.rows()
-    assert (row.outcome, row.charged) == ("failed", 0)
-
-
-def test_speech_that_breaks_off_is_charged_by_its_characters() -> None:
-    one = scene(rates=BY_CHARACTER)
-
-    with pytest.raises(Cut):
-        done(one, "speech", model="m/cut", input="a b c d e f g", voice="x")
-
-    (row,) = one.ledger.rows()
-    assert (row.outcome, row.usage, row.estimated) == ("cut", Usage(characters=13), False)
-    assert row.charged == 13 * 15_000
-
-
-async def _left(one: Scene, task: str, model: str, when: str, **fields: Any) -> None:
-    asking = asyncio.create_task(ask(one, task, model=model, **fields))
-    await (one.ledger.holding if when == "held" else one.answering).wait()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-
-
-@pytest.mark.parametrize("task", ["embeddings", "speech"])
-def test_a_caller_who_leaves_before_the_provider_accepted_pays_nothing(task: str) -> None:
-    one = scene()
-
-    asyncio.run(_left(one, task, "m/stall", "held", input="a", voice="x"))
-
-    (row,) = one.ledger.rows()
-    assert (row.outcome, row.charged, row.status) == ("cancelled", 0, 499)
-    assert one.ledger.held == 0
-
-
-def test_a_caller_who_leaves_while_it_is_spoken_pays_the_characters() -> None:
-    slow = sim("sim", {"m/text": "text"}, options={"sim": {"pace": 5}})
-    one = Scene("1", channels=(slow,), rates=BY_CHARACTER)
-
-    asyncio.run(_left(one, "speech", "m/text", "answering", input="a b c", voice="x"))
-
-    (row,) = one.ledger.rows()
-    assert (row.outcome, row.usage) == ("cancelled", Usage(characters=5))
-    assert row.charged == 5 * 15_000
-    assert one.ledger.held == 0
-
-
-def test_a_long_speech_is_checkpointed_at_what_it_costs() -> None:
-    one = scene(rates=BY_CHARACTER)
-
-    heard = asyncio.run(
-        one.ask(
-            {"model": "m/text", "input": "a b c", "voice": "x"},
-            read=speech.read,
-            began=clock.monotonic() - 15,
-        )
-    )
-
-    assert [posting.used for posting in one.ledger.asked if isinstance(posting, Checkpoint)] == [75_000]
-    assert not any(isinstance(posting, Extend) for posting in one.ledger.asked)
-    assert heard.finished
-
-
 @pytest.mark.parametrize(
     ("rates", "task", "fields"),
     [
@@ -385,56 +262,3 @@ def test_where_nobody_can_do_it_that_is_said() -> None:
         done(one, "embeddings", input="a")
 
     assert one.ledger.held == 0
-
-
-texts = st.lists(st.text("ab é", min_size=1, max_size=40), min_size=1, max_size=4)
-calls = st.lists(
-    st.tuples(
-        st.sampled_from(["text", "error-503", "cut"]),
-        st.sampled_from(["embeddings", "images", "speech", "rerank"]),
-        texts,
-    ),
-    min_size=1,
-    max_size=6,
-)
-any_rate = st.none() | st.integers(0, 10**9).map(PicoUsd)
-any_rates = st.builds(
-    Rates,
-    prompt=st.integers(0, 10**7).map(PicoUsd),
-    completion=st.integers(0, 10**7).map(PicoUsd),
-    completion_image=any_rate,
-    image=any_rate,
-    character=any_rate,
-    search=any_rate,
-)
-
-
-@settings(deadline=None, max_examples=25)
-@given(calls, any_rates, st.integers(0, 10**8))
-def test_no_history_of_tasks_overspends_a_wallet_or_leaves_a_hold(
-    history: list[tuple[str, str, list[str]]], rates: Rates, money: int
-) -> None:
-    one = scene(f"{money / 10**9:.9f}", rates=rates)
-
-    asyncio.run(_history(one, history))
-
-    rows = one.ledger.rows()
-    assert one.ledger.held == 0
-    assert one.ledger.balance >= 0
-    assert sum(row.charged for row in rows) + one.ledger.balance == money
-    assert all(row.charged <= row.cost for row in rows)
-    assert all(row.charged == 0 for row in rows if row.outcome == "failed")
-
-
-async def _history(one: Scene, history: list[tuple[str, str, list[str]]]) -> None:
-    for model, task, told in history:
-        fields: dict[str, dict[str, Any]] = {
-            "embeddings": {"input": told},
-            "images": {"prompt": told[0], "n": len(told)},
-            "speech": {"input": " ".join(told), "voice": "x"},
-            "rerank": {"query": told[0], "documents": told},
-        }
-        try:
-            await ask(one, task, model=f"m/{model}", **fields[task])
-        except (BadRequest, ModelNotFound, UpstreamError, WalletEmpty, Cut):
-            continue

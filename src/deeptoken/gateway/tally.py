@@ -3,6 +3,8 @@
 tokens   as the provider counted them; else our own count, where they are what is paid
 units    images that came, seconds and searches as the provider counted them; else those of the request,
          or as many seconds as the audio seems to have
+
+Of a stream that was broken off, no more is generated than was delivered.
 """
 
 import msgspec
@@ -36,6 +38,7 @@ class Tally:
         self._model = model
         self._by_tokens = by_tokens
         self._came = False
+        self._bytes = 0
 
     def answered_by(self, model: Model) -> None:
         self._model = model
@@ -49,6 +52,7 @@ class Tally:
     def add(self, piece: Piece) -> None:
         """A part of a stream."""
         self._came = True
+        self._bytes += len(piece.raw)
         if piece.usage is not None:
             self.usage, self.told = piece.usage, piece.told
         if piece.units is not None:
@@ -65,16 +69,16 @@ class Tally:
     @property
     def delivered(self) -> Usage:
         """What is charged if it ends now."""
-        return self._usage()[0]
+        return self._usage(whole=False)[0]
 
     def used(self, outcome: Outcome, *, accepted: bool) -> tuple[Usage | None, bool]:
         """What is charged, and whether it is our own count; None: nothing. `accepted`: a provider had
         begun."""
         if outcome in ("failed", "orphan") or not (self._came or (outcome == "cancelled" and accepted)):
             return None, False
-        return self._usage()
+        return self._usage(whole=outcome == "complete")
 
-    def _usage(self) -> tuple[Usage, bool]:
+    def _usage(self, *, whole: bool) -> tuple[Usage, bool]:
         if self._task.upload is not None:
             return self._heard(self._task.upload.likely_s)
         asked, told = self._task.units, self._units or NOTHING
@@ -84,6 +88,9 @@ class Tally:
         if not self._model.price.rates.by_tokens:
             return Usage(**units), False
         guessed = {name: getattr(asked, name) for name in GENERATED}
+        if not whole and self._task.bytes_a_token:
+            came = -(-self._bytes // self._task.bytes_a_token)
+            guessed = {name: min(most, came) for name, most in guessed.items()}
         return Usage(prompt=self._counted(), **guessed, **units), True
 
     def _heard(self, likely_s: int) -> tuple[Usage, bool]:

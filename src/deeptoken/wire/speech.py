@@ -21,6 +21,10 @@ SPOKEN_A_BYTE = 1.5
 SPOKEN_A_BYTE_MAX = 6
 SPOKEN_MIN = 256
 """A word may be spoken slowly, with silence around it."""
+TOKENS_A_SECOND = 21
+BYTES_A_SECOND = {"wav": 48_000, "pcm": 48_000, "flac": 24_000}
+"""At 24 kHz and 16 bits."""
+COMPRESSED = 8_000
 CONTENT_TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
@@ -68,4 +72,5 @@ def _task(request: SpeechRequest) -> Task:
         units=Usage(characters=len(request.input), completion_audio=1 + int(SPOKEN_A_BYTE * size)),
         texts=((request.input, 1), (instructions, 1)),
         stream=True,
+        bytes_a_token=BYTES_A_SECOND.get(request.response_format or "", COMPRESSED) // TOKENS_A_SECOND,
     )

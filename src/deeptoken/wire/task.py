@@ -51,6 +51,8 @@ class Task(msgspec.Struct, frozen=True):
     texts: tuple[tuple[str, int], ...] = ()
     stream: bool = False
     """Its answer goes on as it comes: audio, or events."""
+    bytes_a_token: int = 0
+    """About so many bytes of its stream are a token that was generated; 0: nobody can say."""
     upload: Incoming | None = None
 
     def __post_init__(self) -> None:
