@@ -21,6 +21,7 @@ import pytest
 from conftest import Running
 from deeptoken import config, errors, ids
 from deeptoken.cli.main import main
+from deeptoken.providers import compatible_tasks
 from deeptoken.providers.registry import BASE_URLS, PROVIDERS
 
 ROOT = Path(__file__).parent.parent
@@ -186,6 +187,22 @@ def commands(command: click.Command, words: str) -> list[tuple[str, list[str]]]:
         own = [name for name in named if name.startswith("--") and name not in EVERYWHERE]
         found.append((words, [*own, ""]))
     return found
+
+
+def test_whoever_has_a_task_stands_in_its_row() -> None:
+    page = (DOCS / "providers.md").read_text()
+    rows = {
+        path.split("`")[1]: names for path, names in re.findall(r"^\| (`/v1/.*?) \| (.*) \|$", page, re.M)
+    }
+
+    missing = [
+        (host, task)
+        for host, tasks in compatible_tasks.TASKS.items()
+        for task in tasks
+        if f"`{host}`" not in rows[f"/v1/{task}"]
+    ]
+
+    assert missing == []
 
 
 def test_every_provider_stands_in_its_page() -> None:

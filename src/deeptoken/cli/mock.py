@@ -14,7 +14,7 @@ import click
 @click.option("--delay", type=click.FloatRange(min=0), help="Seconds before the first word.")
 @click.option("--pace", type=click.FloatRange(min=0, min_open=True), help="Words a second.")
 def command(host: str, port: int, delay: float | None, pace: float | None) -> None:
-    """Serve OpenAI's and Anthropic's dialects until SIGTERM.
+    """Serve OpenAI's and Anthropic's dialects, embeddings, images and the like too, until SIGTERM.
 
     The model decides: text, echo, slow, error-503, error-429-30, empty, stall, cut. Any key will do.
     """
