@@ -50,6 +50,19 @@ def with_anthropic(ask: Callable[[anthropic.AsyncAnthropic], Awaitable[T]]) -> T
     return asyncio.run(run())
 
 
+@pytest.mark.filterwarnings("ignore:deprecated")
+@pytest.mark.parametrize("name", ["transcriptions", "translations"])
+def test_audio_is_heard_as_long_as_it_lasts(name: str) -> None:
+    async def ask(client: openai.AsyncOpenAI) -> tuple[str, str]:
+        spoken = (await client.audio.speech.create(model="text", voice="x", input="one " * 40)).content
+        heard = await getattr(client.audio, name).create(file=("a.wav", spoken), model="text")
+        with pytest.raises(openai.BadRequestError) as refused:
+            await getattr(client.audio, name).create(file=("a.wav", spoken), model="")
+        return heard.text, str(refused.value.param)
+
+    assert with_openai(ask) == ("This audio lasts 2 seconds.", "model")
+
+
 async def exchange(url: str, model: str, path: str = "/v1/chat/completions", **fields: Any) -> bytes:
     """All bytes that come back until the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.removesuffix("/v1").rsplit(":")[-1]))

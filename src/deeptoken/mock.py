@@ -2,7 +2,8 @@
 
     POST /v1/chat/completions, /v1/embeddings,       OpenAI's dialect
          /v1/moderations, /v1/images/generations,
-         /v1/audio/speech, /v1/rerank
+         /v1/audio/speech, /v1/rerank,
+         /v1/audio/transcriptions, .../translations
     POST /v1/messages, /v1/messages/count_tokens     Anthropic's
     POST /v1/responses                               OpenAI's Responses
     POST /v1beta/models/{id}:generateContent,        Gemini's, and below any other folder Vertex's
@@ -19,6 +20,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deeptoken import clock, ids
 from deeptoken.api import server as api
-from deeptoken.errors import BadRequest
+from deeptoken.errors import Refused
 from deeptoken.providers import (
     sim,
     sim_anthropic,
@@ -40,8 +42,11 @@ from deeptoken.providers import (
 from deeptoken.providers.sim import Played, Step
 from deeptoken.providers.sim_dialect import Dialect
 from deeptoken.settings import Server
-from deeptoken.wire import embeddings, images, moderations, rerank, speech
+from deeptoken.wire import embeddings, images, moderations, multipart, rerank, sound, speech, transcriptions
 from deeptoken.wire.chat import Chat, read
+from deeptoken.wire.form import Form
+from deeptoken.wire.http import Upload
+from deeptoken.wire.transcriptions import TRANSCRIPTIONS, TRANSLATIONS
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -49,13 +54,6 @@ Send = Callable[[Event], Awaitable[None]]
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 SHUTDOWN_SECONDS = 1
-TASKS: Mapping[str, Callable[[bytes], Chat]] = {
-    "/v1/embeddings": embeddings.read,
-    "/v1/moderations": moderations.read,
-    "/v1/images/generations": images.read,
-    "/v1/audio/speech": speech.read,
-    "/v1/rerank": rerank.read,
-}
 DIALECTS = (
     sim_anthropic.DIALECT,
     sim_gemini.DIALECT,
@@ -82,26 +80,28 @@ class Mock:
         if scope["type"] != "http":
             raise RuntimeError(f"The mock speaks HTTP only, not {scope['type']}.")
         body = await _body(receive)
-        await _perform(self.answer(scope["method"], scope["path"], body), scope, receive, send)
+        kind = dict(scope.get("headers", ())).get(b"content-type", b"").decode("latin-1")
+        await _perform(self.answer(scope["method"], scope["path"], body, kind), scope, receive, send)
 
-    def answer(self, method: str, path: str, body: bytes) -> Played:
+    def answer(self, method: str, path: str, body: bytes, kind: str = "") -> Played:
+        """`kind` is the type of the body."""
         if len(body) > BODY_BYTES_MAX:
             return _error(path, 413, f"The body has more than {BODY_BYTES_MAX} bytes.")
         try:
-            answer = self._posted(path, body) if method == "POST" else None
-        except BadRequest as refused:
-            return _error(path, 400, refused.message, param=refused.param)
+            answer = self._posted(path, body, kind) if method == "POST" else None
+        except Refused as refused:
+            return _error(path, refused.status, refused.message, param=refused.param)
         except msgspec.DecodeError as error:
             return _error(path, 400, f"{error}.")
         if method == "GET":
             answer = _models(path)
         return answer or _error(path, 404, f"The mock has no {method} {path}.")
 
-    def _posted(self, path: str, body: bytes) -> Played | None:
+    def _posted(self, path: str, body: bytes, kind: str) -> Played | None:
         if path == "/v1/chat/completions":
             return self.play(read(body), f"chatcmpl-{ids.uuid7()}")
         if path in TASKS:
-            return self.play(TASKS[path](body), ids.uuid7())
+            return self.play(TASKS[path](body, kind), ids.uuid7())
         for where, counted in COUNTERS.items():
             if where.fullmatch(path):
                 return _whole(counted(body))
@@ -122,6 +122,38 @@ class Mock:
             id=id,
             created=clock.wall_s(),
         )
+
+
+class _Whole:
+    """A form that has come whole and goes to nobody."""
+
+    taken = False
+    given_at: float | None = None
+    content_type = ""
+
+    def __init__(self, form: Form) -> None:
+        self.likely_s = sound.read(form.file_head).likely_s(form.file_bytes)
+
+    def named(self, model: str) -> Upload:
+        raise NotImplementedError
+
+
+def _json(read: Callable[[bytes], Chat]) -> Callable[[bytes, str], Chat]:
+    return lambda body, _: read(body)
+
+
+def _heard(name: str, body: bytes, kind: str) -> Chat:
+    form = Form(multipart.boundary(kind))
+    form.feed(body)
+    form.end()
+    return transcriptions.read(name, form, len(body), _Whole(form))
+
+
+TASKS: Mapping[str, Callable[[bytes, str], Chat]] = {
+    **{f"/v1/{kind.NAME}": _json(kind.read) for kind in (embeddings, images, moderations, rerank, speech)},
+    **{f"/v1/{name}": partial(_heard, name) for name in (TRANSCRIPTIONS, TRANSLATIONS)},
+}
+"""What reads a body, and its type, of what is no chat."""
 
 
 class BreakableProtocol(HttpToolsProtocol):

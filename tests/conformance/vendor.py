@@ -38,6 +38,8 @@ SUITES = (
     Suite(
         "openai",
         (
+            "tests/api_resources/audio/test_transcriptions.py",
+            "tests/api_resources/audio/test_translations.py",
             "tests/api_resources/chat/test_completions.py",
             "tests/api_resources/test_completions.py",
             "tests/api_resources/test_embeddings.py",
@@ -46,7 +48,7 @@ SUITES = (
             "tests/api_resources/test_moderations.py",
             "tests/api_resources/test_responses.py",
         ),
-        "Completions or Models or Responses"
+        "Completions or Models or Responses or Transcriptions or Translations"
         " or (create and Moderations) or (generate and all_params and Images)"
         " or (create and Embeddings and (all_params or loose))",
         {
@@ -55,7 +57,7 @@ SUITES = (
             "(compact and Responses)": "no chat can be compacted",
             "(delete and Models)": "models are the operator's",
         },
-        196,
+        256,
     ),
     Suite(
         "anthropic",
