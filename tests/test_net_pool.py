@@ -5,7 +5,8 @@ import itertools
 
 import pytest
 
-from deeptoken.net import CACHED_MAX, Client, Lost
+from deeptoken.net import Client, Lost
+from deeptoken.request import CACHED_MAX
 from upstreams import (
     Run,
     ScriptedServer,

@@ -201,6 +201,34 @@ def test_a_plain_call_names_the_whole_url_to_the_proxy_with_its_password(run: Ru
 
 
 @both_loops
+def test_a_body_that_comes_in_pieces_goes_over_tls_as_over_any_connection(
+    run: Run, certificate: Certificate
+) -> None:
+    class Halves:
+        size = len(LARGE)
+        left = 2
+
+        async def read(self) -> bytes:
+            self.left -= 1
+            return LARGE[: len(LARGE) // 2] if self.left >= 0 else b""
+
+    async def main() -> None:
+        seen: list[Received] = []
+        handler = answering(answer(b"ok"), into=seen)
+        async with ScriptedServer(handler, tls=certificate.server()) as server:
+            client = Client(tls=certificate.client())
+
+            request = HttpRequest(server.url(host="localhost"), upload=Halves())
+            response = await client.send(request, connect_s=5, head_s=5)
+
+            assert await response.whole(5) == b"ok"
+            assert seen[0].body == LARGE
+            await client.close()
+
+    run(main)
+
+
+@both_loops
 @pytest.mark.parametrize("secure_proxy", [False, True], ids=["plain proxy", "tls proxy"])
 def test_a_tls_call_goes_through_a_tunnel_and_only_the_proxy_sees_its_password(
     run: Run, certificate: Certificate, secure_proxy: bool

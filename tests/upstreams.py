@@ -107,8 +107,20 @@ async def read_request(reader: asyncio.StreamReader) -> Received | None:
         return None
     line, *rest = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     fields = dict(field.split(": ", 1) for field in rest)
+    if fields.get("transfer-encoding") == "chunked":
+        return Received(line, fields, head, await read_chunks(reader))
     body = await reader.readexactly(int(fields.get("content-length", "0")))
     return Received(line, fields, head, body)
+
+
+async def read_chunks(reader: asyncio.StreamReader) -> bytes:
+    """A body in chunks, to its end."""
+    parts = []
+    while size := int(await reader.readline(), 16):
+        parts.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(parts)
 
 
 def answer(body: bytes = b"", *fields: str, status: str = "200 OK") -> bytes:

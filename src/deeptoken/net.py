@@ -5,13 +5,12 @@
     NetError     what went wrong, by class (see `answer.py`)
 
 A redirect is an answer like any other. A request that finds its pooled connection dead is sent once more
-on a new one, if no byte of an answer came. An answer read to its end leaves its connection to the next
-request; every other way out (an error, a cancelled task, `Response.close`) drops the connection at once.
+on a new one, if no byte of an answer came; one with a body that comes in pieces (`request.py`) goes out once,
+on a connection of its own. An answer read to its end leaves its connection to the next request; every other
+way out (an error, a cancelled task, `Response.close`) drops the connection at once.
 """
 
 import asyncio
-import math
-import re
 import ssl
 
 import httptools
@@ -26,11 +25,12 @@ from deeptoken.answer import (
     Stalled,
     TooLarge,
     Unreachable,
-    write_fields,
+    Watch,
 )
 from deeptoken.dial import Pool, Pools, Proxies, dial, read_proxy, split, verified_tls
 from deeptoken.inflate import Inflater
-from deeptoken.wire.http import HttpRequest, Unsendable
+from deeptoken.request import CACHED_MAX, SLICE_BYTES, Heads, send_upload
+from deeptoken.wire.http import HttpRequest
 
 __all__ = [
     "Client",
@@ -44,58 +44,48 @@ __all__ = [
     "Unreachable",
 ]
 
-SLICE_BYTES = 256 * 1024
-"""A larger request body is handed over in slices, so that one answered early is not sent to its end."""
-CACHED_MAX = 1024
-"""How many URLs and how many sets of headers are remembered in the form in which they are sent."""
 CLOSE_TURNS = 100
 """Of the loop; an aborted connection takes some three to be gone."""
 
-_METHOD = re.compile(r"[A-Z]+")
-_BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 _DIRECT = Proxies()
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Watch, asyncio.Protocol):
     """One connection and its parser. It is idle in its pool, or works for one response."""
 
     __slots__ = (
         "_fields",
-        "_full",
         "_head_bytes_max",
         "_keep",
-        "_looks_at",
         "_method",
         "_overhead",
         "_parser",
-        "_response",
-        "_timer",
+        "_room",
         "_transport",
         "_unsent",
         "_until_close",
+        "full",
         "gone",
         "idle_since",
-        "loop",
         "paused",
         "pool",
+        "sending",
     )
 
     def __init__(self, pool: "Pool[_Connection]", head_bytes_max: int) -> None:
+        super().__init__(asyncio.get_running_loop())
         self.pool = pool
-        self.loop = asyncio.get_running_loop()
         self.idle_since = 0.0
         self.gone = self.paused = False
         self._head_bytes_max = head_bytes_max
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._response: Response | None = None
         self._method = ""
         self._fields: list[tuple[bytes, bytes]] = []
         self._overhead = 0
         self._unsent = memoryview(b"")
-        self._timer: asyncio.TimerHandle | None = None
-        self._looks_at = 0.0
-        self._full = self._keep = self._until_close = False
+        self._room: asyncio.Future[None] | None = None
+        self.full = self.sending = self._keep = self._until_close = False
 
     @property
     def silent(self) -> bool:
@@ -110,7 +100,7 @@ class _Connection(asyncio.Protocol):
         self._method = request.method
         self._fields.clear()
         self._overhead = 0
-        self._keep = self._until_close = False
+        self.sending = self._keep = self._until_close = False
         body = request.body
         if len(body) <= SLICE_BYTES:
             transport.write(head + body)
@@ -120,28 +110,15 @@ class _Connection(asyncio.Protocol):
             self._write_on()
         return response
 
-    def watch(self, due: float) -> None:
-        """Look at the response then. One timer serves many waits: whether the moment has moved is seen when
-        it fires (measured: to set and cancel one for each wait took a fortieth of a call's time)."""
-        if self._timer is not None:
-            if self._looks_at <= due:
-                return
-            self._timer.cancel()
-        self._look_at(due)
+    def write(self, data: bytes | memoryview) -> None:
+        """A part of a body that comes in pieces."""
+        if self._transport is not None and not self.gone:
+            self._transport.write(data)
 
-    def _look_at(self, due: float) -> None:
-        self._looks_at = due
-        self._timer = self.loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        response = self._response
-        if response is None or response.due == math.inf:
-            return
-        if self.loop.time() < response.due:
-            self._look_at(response.due)
-        else:
-            response.expire()
+    async def room(self) -> None:
+        """Wait until it is not full."""
+        self._room = self.loop.create_future()
+        await self._room
 
     def resume(self) -> None:
         self.paused = False
@@ -164,22 +141,20 @@ class _Connection(asyncio.Protocol):
         self._response = None
         self._unsent = memoryview(b"")
         self.pool.idle.pop(self, None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.rest()
 
     def _finish(self, response: Response) -> None:
         """The answer is complete: be idle, if the next one can be told from it."""
         response.source = self._response = None
         transport = self._transport
         sent = not self._unsent and transport is not None and not transport.get_write_buffer_size()
-        if self._keep and sent and not self.paused:
+        if self._keep and sent and not self.paused and not self.sending:
             self.pool.park(self)
         else:
             self.drop()
 
     def _write_on(self) -> None:
-        while self._unsent and not self._full and self._transport is not None:
+        while self._unsent and not self.full and self._transport is not None:
             piece, self._unsent = self._unsent[:SLICE_BYTES], self._unsent[SLICE_BYTES:]
             self._transport.write(piece)
 
@@ -241,10 +216,12 @@ class _Connection(asyncio.Protocol):
         del self._parser
 
     def pause_writing(self) -> None:
-        self._full = True
+        self.full = True
 
     def resume_writing(self) -> None:
-        self._full = False
+        self.full = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
         self._write_on()
 
     # What the parser calls. An exception stops it; what is complete by then counts.
@@ -340,23 +317,31 @@ class Client:
         self._closed = False
         self._pools: Pools[_Connection] = Pools(idle_max=idle_max, keep_alive_s=keep_alive_s)
         self._targets: dict[str, _Target] = {}
-        self._fields: dict[tuple[tuple[str, str], ...], tuple[str, bool]] = {}
+        self._heads = Heads()
 
     async def send(self, request: HttpRequest, *, connect_s: float, head_s: float) -> Response:
         """Send `request` and wait for the head of its answer, at most `head_s`, connecting included.
+
+        With an `upload` they count from its last byte, and again for each time that nothing of it is taken.
 
         Raises:
             NetError: there was none; its class says why.
             Unsendable: the request cannot be written as HTTP.
         """
         target = self._targets.get(request.url) or self._learn(request.url)
-        head = self._head(request, target)
+        head = self._heads.write(request, target.line, target.host)
         pool = target.pool
-        reused = bool(pool.idle)
+        upload = request.upload
+        # What was read of an upload is gone: it is not sent on a connection that may be dead.
+        reused = bool(pool.idle) and upload is None
         deadline = asyncio.get_running_loop().time() + head_s
         connection = pool.idle.popitem()[0] if reused else await self._dial(pool, connect_s)
         response = connection.begin(head, request, self._answer_bytes_max)
-        await response.wait(deadline)
+        if upload is not None:
+            await send_upload(upload, connection, response, head_s)
+            deadline = connection.loop.time() + head_s
+        if not response.headed and response.error is None:
+            await response.wait(deadline)
         error = response.error
         if reused and isinstance(error, Lost) and not error.head and connection.silent:
             # The other side had closed it while it was idle: nothing of the request was looked at.
@@ -410,20 +395,3 @@ class Client:
             self._pools.prune()
         target = self._targets[url] = _Target(self._pools.to(origin), line, f"host: {host}\r\n")
         return target
-
-    def _head(self, request: HttpRequest, target: _Target) -> bytes:
-        fields, names_host = self._fields.get(request.headers) or self._write(request.headers)
-        method = request.method
-        if method != "POST" and not _METHOD.fullmatch(method):
-            raise Unsendable("A method is one word in capitals.")
-        host = "" if names_host else target.host
-        length = (
-            "" if not request.body and method in _BODILESS else f"content-length: {len(request.body)}\r\n"
-        )
-        return f"{method}{target.line}{host}{fields}{length}\r\n".encode("latin-1")
-
-    def _write(self, headers: tuple[tuple[str, str], ...]) -> tuple[str, bool]:
-        if len(self._fields) >= CACHED_MAX:
-            self._fields.clear()
-        written = self._fields[headers] = write_fields(headers)
-        return written

@@ -61,6 +61,8 @@ class Connection(HttpToolsProtocol):
         """The hot request that was begun last."""
         self._reading: Exchange | None = None
         """Whose body comes now."""
+        self._held_back = False
+        """More of a body came than was asked for: it is not read."""
         self._in_head = False
         self._in_body = False
         self._bare_bytes = 0
@@ -154,6 +156,14 @@ class Connection(HttpToolsProtocol):
         lines += [b"%b: %b\r\n" % field for field in self.headers if field[0] not in OFFER]
         return b"".join(lines) + b"\r\n"
 
+    def read_on(self) -> None:
+        """More of the body is wanted: its sender has its time again, if it had to wait."""
+        if self._held_back:
+            self._held_back = False
+            self.flow.resume_reading()
+            if self._in_body:
+                self._wait_for_more()
+
     # What the parser calls.
 
     def on_message_begin(self) -> None:
@@ -240,6 +250,7 @@ class Connection(HttpToolsProtocol):
         if self._reading is None:
             super().on_body(body)
         elif self._reading.feed(body) > UNREAD_BYTES_MAX:
+            self._held_back = True
             self.flow.pause_reading()
 
     def on_message_complete(self) -> None:

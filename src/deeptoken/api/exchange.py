@@ -5,17 +5,18 @@ To its connection it is what uvicorn calls a cycle: it says whether an answer ha
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 import msgspec
 
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
+from deeptoken.api.body import Body
 from deeptoken.api.delivery import Events, Flow, Whole
 from deeptoken.api.errors import Headers
 from deeptoken.errors import DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
@@ -26,7 +27,6 @@ from deeptoken.wire.chat import Chat
 REQUEST_ID_MAX = 128
 LINGER_S = 2.0
 """How long the rest of an unwanted body is read and thrown away."""
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CLOSING = b"connection: close\r\n\r\n"
 BODILESS = (204, 304)
@@ -46,6 +46,8 @@ PREFLIGHT = [
     (b"access-control-allow-headers", b"*, authorization"),
     (b"access-control-max-age", b"86400"),
 ]
+
+Read = TypeVar("Read")
 
 
 class Shared(Protocol):
@@ -67,6 +69,7 @@ class Carrier(Protocol):
     def flow(self) -> Flow: ...
     @property
     def server_state(self) -> Shared: ...
+    def read_on(self) -> None: ...
     def on_response_complete(self) -> None: ...
 
 
@@ -87,15 +90,10 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_body",
         "_carrier",
         "_chunked",
-        "_complete",
-        "_expected",
         "_settings",
-        "_size",
-        "_waiter",
-        "_wanted",
+        "body",
         "call",
         "disconnected",
         "form",
@@ -145,12 +143,7 @@ class Exchange:
         self._chunked = chunked
         """An answer of unknown length comes in chunks; to HTTP/1.0 it ends with the connection."""
         self._settings = settings
-        self._expected = expected
-        self._body: list[bytes] = []
-        self._size = 0
-        self._complete = False
-        self._wanted = False
-        self._waiter: asyncio.Future[None] | None = None
+        self.body = Body(carrier, headers, settings.body_bytes_max, expected=expected)
         id = ids.uuid7()
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         self.call = Inbound(
@@ -213,8 +206,7 @@ class Exchange:
         return self
 
     def set(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.body.wake()
 
     def feed(self, data: bytes) -> int:
         """A part of the body came. Returns how many bytes nobody has asked for yet."""
@@ -222,67 +214,30 @@ class Exchange:
             # It was answered without.
             self.set()
             return 0
-        self._size += len(data)
-        if self._size <= self._settings.body_bytes_max:
-            self._body.append(data)
-        self.set()
-        return 0 if self._wanted else self._size
+        return self.body.feed(data)
 
     def fed(self) -> None:
         """That was all of it."""
-        self._complete = True
-        self.set()
+        self.body.fed()
 
     async def read_body(self) -> bytes:
-        """The whole body, JSON by its type.
+        """All of it, JSON by its type; see `Body.whole`, and `in_time`."""
+        body = self.body
+        return await (body.whole() if body.complete else self.in_time(body.whole))
+
+    async def in_time(self, reading: Callable[[], Awaitable[Read]]) -> Read:
+        """What `reading` makes of the body.
 
         Raises:
-            UnsupportedMedia, RequestTooLarge: told by its headers, before a byte of it is read.
             RequestTimeout: it is not there when the call has to be over.
+            BadRequest: nobody can say when that is.
         """
-        headers = self.headers
-        kind = headers.get(b"content-type")
-        if kind is not None and kind != b"application/json" and not _is_json(kind):
-            raise UnsupportedMedia("Send JSON, with Content-Type: application/json.")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise UnsupportedMedia("Send the body as it is: compressed bodies are not accepted.")
-        most = self._settings.body_bytes_max
-        told = headers.get(b"content-length")
-        if told is not None and int(told) > most:
-            raise self._too_large()
-        if not self._complete:
-            left_s = self.call.deadline(self._settings.request_seconds) - clock.monotonic()
-            try:
-                async with asyncio.timeout(left_s):
-                    await self._whole_body(most)
-            except TimeoutError:
-                raise RequestTimeout("The body did not arrive in time. Send it faster.") from None
-        if self._size > most:
-            raise self._too_large()
-        body, self._body = self._body, []
-        return body[0] if len(body) == 1 else b"".join(body)
-
-    async def _whole_body(self, most: int) -> None:
-        self._wanted = True
-        if self._expected:
-            self._expected = False
-            self._carrier.transport.write(CONTINUE)
-        while not self._complete and self._size <= most:
-            await self._next()
-
-    async def _next(self) -> None:
-        """Wait until more of the body has come."""
-        if self._carrier.left:
-            raise asyncio.CancelledError
-        self._carrier.flow.resume_reading()
-        self._waiter = self._carrier.loop.create_future()
-        await self._waiter
-
-    def _too_large(self) -> RequestTooLarge:
-        most = self._settings.body_bytes_max
-        return RequestTooLarge(
-            f"The body is larger than {most} bytes. Shorten the prompt or its attachments."
-        )
+        left_s = self.call.deadline(self._settings.request_seconds) - clock.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                return await reading()
+        except TimeoutError:
+            raise RequestTimeout("The body did not arrive in time. Send it faster.") from None
 
     # Its answer.
 
@@ -375,11 +330,9 @@ class Exchange:
         length = b"content-length: %d\r\n" % len(body)
         head = self._head(error.status, [*self.common_headers(), *headers], length)
         self._send(head + body)
-        self._body.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
-                while not self._complete:
-                    await self._next()
+                await self.body.thrown()
         self.end()
 
 
@@ -399,8 +352,3 @@ def label(value: bytes | None) -> str | None:
         return None
     text = value.decode("latin-1")
     return text if text.isascii() and text.isprintable() and " " not in text else None
-
-
-def _is_json(kind: bytes) -> bool:
-    media = kind.partition(b";")[0].strip().lower()
-    return media == b"application/json" or (media.startswith(b"application/") and media.endswith(b"+json"))

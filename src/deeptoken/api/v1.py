@@ -14,6 +14,7 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.api.address import Proxies
+from deeptoken.api.audio import AUDIO, receive
 from deeptoken.api.completions import TextEvents, TextWhole
 from deeptoken.api.completions import error_body as text_error_body
 from deeptoken.api.errors import JSON
@@ -96,6 +97,7 @@ class V1:
             MESSAGES: self._messages,
             RESPONSES: self._responses,
             **dict.fromkeys(TASKS, self._task),
+            **dict.fromkeys(AUDIO, self._audio),
         }
         self._metered = frozenset(calls)
         """What a provider answers."""
@@ -201,6 +203,13 @@ class V1:
     async def _task(self, exchange: Exchange) -> None:
         exchange.form = TASK
         exchange.call.read = TASKS[exchange.path]
+        await self._chat_completions(exchange)
+
+    async def _audio(self, exchange: Exchange) -> None:
+        exchange.form = TASK
+        kind, most = exchange.header(b"content-type"), self._server.body_bytes_max
+        reading = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
+        exchange.call.receive = partial(exchange.in_time, reading)
         await self._chat_completions(exchange)
 
     def _note(self, exchange: Exchange) -> None:

@@ -1,6 +1,6 @@
 """A call as it comes in, whatever brought it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -33,6 +33,8 @@ class Inbound(msgspec.Struct):
     """The caller's ``max_cost_usd``."""
     read: Callable[[bytes], Chat] = read
     """Reads its body: as OpenAI's chat, or another dialect made into one."""
+    receive: Callable[[], Awaitable[tuple[Chat, bytes]]] | None = None
+    """Of a body that is not read whole: the chat, and what of the body stands for it where it is compared."""
 
     def deadline(self, most_s: float) -> float:
         """When it has to be over, on the monotonic clock: as its caller wishes, and within `most_s`.

@@ -178,7 +178,7 @@ class Route:
         last: tuple[Failure, Candidate] | None = None
         unable: BadRequest | None = None
         for number, choice in enumerate(self._choices, 1):
-            if last is not None and not self._goes_on(*last, choice):
+            if last is not None and not self._goes_on(*last, choice, wanted):
                 continue
             admitted = self._admitted(choice)
             if admitted is None:
@@ -189,6 +189,8 @@ class Route:
             try:
                 outcome = await self._attempt(admitted, wanted, others=self._can_follow(number))
             except BadRequest as error:
+                if _taken(wanted):
+                    raise
                 # This provider cannot do what is asked; the next one may.
                 unable = unable or error
                 continue
@@ -202,9 +204,9 @@ class Route:
             raise self._final(*(again or last))
         raise unable or self._means.nobody(self._choices)
 
-    def _goes_on(self, outcome: Failure, at: Candidate, choice: Choice) -> bool:
+    def _goes_on(self, outcome: Failure, at: Candidate, choice: Choice, wanted: Wanted) -> bool:
         """Whether `choice` is asked after `outcome` at another."""
-        if self._means.now() > self._deadline - WORTHWHILE_S:
+        if _taken(wanted) or self._means.now() > self._deadline - WORTHWHILE_S:
             return False
         if not failure.moves_on(outcome):
             # What is wrong with the request for one model may be right for another.
@@ -227,6 +229,8 @@ class Route:
         """The one attempt at a channel that was asked before; None: there is none."""
         means = self._means
         now = means.now()
+        if _taken(wanted):
+            return None
         if outcome.cause == "capacity":
             # What else failed is not asked again.
             cooling = [(means.standing(one.candidate, now), one) for one in self._choices]
@@ -274,6 +278,8 @@ class Route:
     async def _attempt(self, admitted: _Admitted, wanted: Wanted, *, others: bool) -> Answer | Failure:
         means, trace, at = self._means, self._call.trace, admitted.choice.candidate
         trace.channel, trace.label = at.channel.name, at.channel.label
+        # Where a body can be had but once, there is nobody to be impatient for.
+        others = others and wanted.upload is None
         wanted.patience_s = self._patience(at, stream=wanted.stream) if others else None
         began = means.now()
         self._attempts += 1
@@ -365,6 +371,11 @@ class Route:
                 seconds=answer.waited - answer.ttft_s,
                 whole=answer.reply is not None,
             )
+
+
+def _taken(wanted: Wanted) -> bool:
+    """Whether the body went out to somebody, and is no more to be had."""
+    return wanted.upload is not None and wanted.upload.taken
 
 
 def _is_at(choice: Choice, place: Place) -> bool:

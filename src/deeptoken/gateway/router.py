@@ -135,5 +135,8 @@ class Router:
 def _tokens(chat: Chat) -> int:
     """About what the call may come to."""
     if chat.task is not None:
-        return chat.size // BYTES_A_TOKEN
+        units = chat.task.units
+        # Of a body that is not read whole, its size tells nothing of its tokens.
+        heard = 0 if chat.task.upload is None else units.prompt_audio + units.completion
+        return chat.size // BYTES_A_TOKEN + heard
     return chat.size // BYTES_A_TOKEN + (chat.request.limit or ANSWER_TOKENS) * (chat.request.n or 1)

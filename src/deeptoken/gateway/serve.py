@@ -94,7 +94,7 @@ class Gateway:
         snapshot = self.snapshot
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
-            chat = _read(call, await peer.read_body())
+            chat = await _read(call, peer)
             sought = _authorised(call, snapshot, caller, chat)
             deadline = self._deadline(call, chat, caller)
             with await self.router.route(call, sought, caller, deadline) as route:
@@ -120,7 +120,7 @@ class Gateway:
         snapshot = self.snapshot
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
-            chat = _read(call, await peer.read_body())
+            chat = await _read(call, peer)
             sought = _authorised(call, snapshot, caller, chat)
             self._deadline(call, chat, caller)
             return caller, sought
@@ -152,9 +152,13 @@ def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -
     return Sought(models, chat, needs=needs(chat), wishes=wishes, ratio_ppm=caller.group.ratio_ppm)
 
 
-def _read(call: Inbound, body: bytes) -> Chat:
+async def _read(call: Inbound, peer: Peer) -> Chat:
     """The chat, and what of it is for us."""
-    chat = call.read(body)
+    if call.receive is not None:
+        chat, body = await call.receive()
+    else:
+        body = await peer.read_body()
+        chat = call.read(body)
     call.trace.stream = chat.stream
     if "max_cost_usd" in chat.ours:
         call.cost_max = _cost_max(chat.ours["max_cost_usd"])

@@ -1,7 +1,8 @@
 """What a task used: what the provider told of it, else what its request tells.
 
 tokens   as the provider counted them; else our own count, where they are what is paid
-units    images that came, searches as the provider counted them; else those of the request
+units    images that came, seconds and searches as the provider counted them; else those of the request,
+         or as many seconds as the audio seems to have
 
 Of a stream that was broken off, no more is generated than was delivered.
 """
@@ -14,6 +15,7 @@ from deeptoken.gateway.meter import Meter
 from deeptoken.gateway.terms import Terms
 from deeptoken.ledger.postings import Outcome
 from deeptoken.providers.base import Piece, Reply
+from deeptoken.wire import transcriptions
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.task import Task
 from deeptoken.wire.usage import NOTHING, Usage
@@ -31,7 +33,7 @@ class Tally:
         """Nothing is watched while it comes: all that it may be is held."""
         self.usage: Usage | None = None
         self.told: msgspec.Raw | None = None
-        self._units = NOTHING
+        self._units: Usage | None = None
         self._task = task
         self._model = model
         self._by_tokens = by_tokens
@@ -45,7 +47,7 @@ class Tally:
         """A whole answer."""
         self._came = True
         self.usage, self.told = reply.usage, reply.told
-        self._units = reply.units or NOTHING
+        self._units = reply.units
 
     def add(self, piece: Piece) -> None:
         """A part of a stream."""
@@ -53,6 +55,8 @@ class Tally:
         self._bytes += len(piece.raw)
         if piece.usage is not None:
             self.usage, self.told = piece.usage, piece.told
+        if piece.units is not None:
+            self._units = piece.units
 
     @property
     def heard(self) -> bool:
@@ -67,7 +71,7 @@ class Tally:
 
     def count_prompt(self) -> None:
         size = sum(len(text) for text, _ in self._task.texts)
-        if self._by_tokens and size <= tokens.TEXT_COUNTED_MAX:
+        if self._by_tokens and self._task.upload is None and size <= tokens.TEXT_COUNTED_MAX:
             self.prompt = min(self.prompt, self._counted())
 
     def count(self) -> int:
@@ -86,8 +90,10 @@ class Tally:
         return self._usage(whole=outcome == "complete")
 
     def _usage(self, *, whole: bool) -> tuple[Usage, bool]:
-        asked = self._task.units
-        units = {name: getattr(self._units, name) or getattr(asked, name) for name in UNITS}
+        if self._task.upload is not None:
+            return self._heard(self._task.upload.likely_s)
+        asked, told = self._task.units, self._units or NOTHING
+        units = {name: getattr(told, name) or getattr(asked, name) for name in UNITS}
         if self.usage is not None:
             return msgspec.structs.replace(self.usage, **units), False
         if not self._model.price.rates.by_tokens:
@@ -97,6 +103,21 @@ class Tally:
             came = -(-self._bytes // self._task.bytes_a_token)
             guessed = {name: min(most, came) for name, most in guessed.items()}
         return Usage(prompt=self._counted(), **guessed, **units), True
+
+    def _heard(self, likely_s: int) -> tuple[Usage, bool]:
+        """Of audio; what a model is not paid by need not have been told."""
+        rates = self._model.price.rates
+        if self._units is not None:
+            seconds, guessed = self._units.seconds, False
+        else:
+            guessed = rates.second is not None
+            seconds = likely_s if guessed else 0
+        if self.usage is not None:
+            return msgspec.structs.replace(self.usage, seconds=seconds), guessed
+        if not rates.by_tokens:
+            return Usage(seconds=seconds), guessed
+        heard, written = transcriptions.tokens(seconds or likely_s)
+        return Usage(prompt_audio=heard, completion=written, seconds=seconds), True
 
     def _counted(self) -> int:
         return self._task.units.prompt_tokens + tokens.count_texts(self._task.texts, self._model.id)

@@ -4,6 +4,7 @@ attempt   -> `Answer` once the first content is there (the commit point), or `Fa
 Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -13,7 +14,7 @@ import msgspec
 from deeptoken import clock
 from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
-from deeptoken.gateway.failure import INVALID_RESPONSE, final
+from deeptoken.gateway.failure import UNSENDABLE, final, invalid
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.raw import Bytes
@@ -21,6 +22,7 @@ from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.http import Unsendable
+from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
 """How long the body of an error answer is waited for, and about how much of it is read."""
@@ -60,6 +62,11 @@ class Wanted(msgspec.Struct):
     """Its provider has begun to answer: its head, a good one, was there."""
     heard: list[Piece] = []
     """What it said of an answer that failed before its first content."""
+
+    @property
+    def upload(self) -> Incoming | None:
+        """Its body, where that is not read whole."""
+        return None if self.chat.task is None else self.chat.task.upload
 
 
 class Cut(Exception):
@@ -269,7 +276,8 @@ class Upstream:
             patience_s = min(patience_s, wanted.patience_s)
         first_by = min(began + patience_s, wanted.deadline)
         try:
-            response = await self._send(provider, at, wanted, first_by)
+            sending = self._send(provider, at, wanted, first_by)
+            response = await (sending if wanted.upload is None else _in_time(sending, wanted.deadline))
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
@@ -279,10 +287,11 @@ class Upstream:
         except NoToken as error:
             return error.failure
         except Unsendable:
-            # A credential or an address that no request can carry. Its text stays out of every message.
-            return Failure(
-                cause="misconfigured", message="The channel's credential or address cannot be sent."
-            )
+            return UNSENDABLE
+        if wanted.upload is not None:
+            # How long its sender took is no matter of the provider.
+            began = wanted.upload.given_at or clock.monotonic()
+            first_by = min(began + patience_s, wanted.deadline)
         try:
             answer = Answer(at, response, wanted.deadline)
             failure = await self._begin(answer, response, provider, wanted, first_by)
@@ -344,6 +353,19 @@ async def _beginning(response: Response, by: float) -> bytes:
     return b"".join(parts)
 
 
+async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
+    """The answer to a body that comes as slowly as its sender likes.
+
+    Raises:
+        Stalled: the deadline has passed.
+    """
+    try:
+        async with asyncio.timeout(max(SOME, deadline - clock.monotonic())):
+            return await sending
+    except TimeoutError as error:
+        raise Stalled("The deadline of the call has passed.") from error
+
+
 def _nothing() -> None:
     """Nobody wants to know."""
 
@@ -355,13 +377,6 @@ def _told(provider: Provider, response: Response, body: bytes) -> Failure:
         wait_s = retry_after(response.headers, clock.wall_s())
         return failure if wait_s is None else msgspec.structs.replace(failure, retry_after_s=wait_s)
     return failure
-
-
-def invalid(what: str) -> Failure:
-    """A 2xx that is no answer."""
-    return Failure(
-        cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
-    )
 
 
 def _told_late(failure: Failure, deadline: float) -> Failure:

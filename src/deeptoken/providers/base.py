@@ -91,6 +91,8 @@ class Piece(msgspec.Struct):
     native_name: str = ""
     """That event's name, where `data` does not say it to whoever passes it on."""
     raw: bytes = b""
+    units: Usage | None = None
+    """Of a task: what was told that is no token."""
 
 
 class Reply(msgspec.Struct):
@@ -106,7 +108,7 @@ class Reply(msgspec.Struct):
     units: Usage | None = None
     """Of a task: what was told that is no token."""
     body: bytes | None = None
-    """Of a task whose answer is no JSON: all of it, instead of `fields`."""
+    """Of a task whose answer goes on as it came: all of it, instead of `fields`."""
     content_type: str | None = None
     """Of such a body."""
 

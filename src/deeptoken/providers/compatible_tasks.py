@@ -34,6 +34,7 @@ from deeptoken.wire.images import NAME as IMAGES
 from deeptoken.wire.moderations import NAME as MODERATIONS
 from deeptoken.wire.rerank import NAME as RERANK
 from deeptoken.wire.speech import NAME as SPEECH
+from deeptoken.wire.transcriptions import TRANSCRIPTIONS, TRANSLATIONS
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -63,6 +64,9 @@ USER = ("user",)
 ENCODING = ("encoding_format", *USER)
 """Vectors come as numbers and are made what was asked for."""
 
+HEARD: Mapping[str, Taken] = MappingProxyType({TRANSCRIPTIONS: AS_IT_IS, TRANSLATIONS: AS_IT_IS})
+"""Audio."""
+
 TASKS: Mapping[str, Mapping[str, Taken]] = MappingProxyType(
     {
         "openai": {
@@ -70,19 +74,22 @@ TASKS: Mapping[str, Mapping[str, Taken]] = MappingProxyType(
             MODERATIONS: AS_IT_IS,
             IMAGES: Taken(streams=True),
             SPEECH: Taken(events=True, no_events=("tts-1",)),
+            **HEARD,
         },
-        "azure": {EMBEDDINGS: Taken(tokens=True), IMAGES: Taken(streams=True), SPEECH: AS_IT_IS},
-        "groq": {EMBEDDINGS: AS_IT_IS, SPEECH: AS_IT_IS},
+        "azure": {EMBEDDINGS: Taken(tokens=True), IMAGES: Taken(streams=True), SPEECH: AS_IT_IS, **HEARD},
+        "groq": {EMBEDDINGS: AS_IT_IS, SPEECH: AS_IT_IS, **HEARD},
         "together": {
             EMBEDDINGS: Taken(dropped=ENCODING),
             IMAGES: Taken(dropped=USER, sized=True),
             SPEECH: AS_IT_IS,
             RERANK: AS_IT_IS,
+            **HEARD,
         },
         "fireworks": {EMBEDDINGS: AS_IT_IS, RERANK: Taken(results="data")},
         "mistral": {
             EMBEDDINGS: Taken(renamed={"dimensions": "output_dimension"}, dropped=USER),
             MODERATIONS: Taken(dropped=USER),
+            TRANSCRIPTIONS: AS_IT_IS,
         },
         "xai": {IMAGES: AS_IT_IS},
         "openrouter": {
@@ -90,15 +97,16 @@ TASKS: Mapping[str, Mapping[str, Taken]] = MappingProxyType(
             IMAGES: Taken(path="images"),
             SPEECH: AS_IT_IS,
             RERANK: AS_IT_IS,
+            TRANSCRIPTIONS: AS_IT_IS,
         },
         "nvidia": {EMBEDDINGS: AS_IT_IS},
         "zai": {IMAGES: AS_IT_IS},
         "zhipu": {EMBEDDINGS: AS_IT_IS, IMAGES: AS_IT_IS},
         "dashscope": {EMBEDDINGS: AS_IT_IS},
-        "sambanova": {EMBEDDINGS: Taken(dropped=USER)},
-        "deepinfra": {EMBEDDINGS: AS_IT_IS, IMAGES: AS_IT_IS, SPEECH: AS_IT_IS},
+        "sambanova": {EMBEDDINGS: Taken(dropped=USER), **HEARD},
+        "deepinfra": {EMBEDDINGS: AS_IT_IS, IMAGES: AS_IT_IS, SPEECH: AS_IT_IS, **HEARD},
         "ollama": {EMBEDDINGS: AS_IT_IS},
-        "vllm": {EMBEDDINGS: Taken(tokens=True), RERANK: AS_IT_IS},
+        "vllm": {EMBEDDINGS: Taken(tokens=True), RERANK: AS_IT_IS, **HEARD},
         "lmstudio": {EMBEDDINGS: AS_IT_IS},
         "jina": {EMBEDDINGS: Taken(dropped=ENCODING), RERANK: Taken(dropped=USER)},
         "voyage": {
@@ -108,7 +116,7 @@ TASKS: Mapping[str, Mapping[str, Taken]] = MappingProxyType(
     }
 )
 """By the host's name, then by the task's."""
-ALL = (EMBEDDINGS, MODERATIONS, IMAGES, SPEECH, RERANK)
+ALL = (EMBEDDINGS, MODERATIONS, IMAGES, SPEECH, RERANK, TRANSCRIPTIONS, TRANSLATIONS)
 ANY: Mapping[str, Taken] = MappingProxyType({name: Taken(tokens=True, streams=True) for name in ALL})
 """What a host takes that nobody knows."""
 

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
-from deeptoken.providers import raw, refusal, vectors
+from deeptoken.providers import openai_audio, raw, refusal, vectors
 from deeptoken.providers.base import Asked, Malformed, Reply, unable
 from deeptoken.providers.compatible_tasks import ANY, AS_IT_IS, Taken, taken
 from deeptoken.providers.host import Host, headers, url
@@ -44,6 +44,8 @@ def request(host: Host, chat: Chat, at: Candidate) -> HttpRequest:
     task = chat.task
     assert task is not None
     way = _way(host, at, task)
+    if task.upload is not None:
+        return openai_audio.request(host, task, at, way.path or task.name)
     fields = {**chat.fields, "model": Raw(encode(at.upstream_model))}
     match task.request:
         case EmbeddingsRequest() as wanted if not way.tokens and not isinstance(wanted.inputs[0], str):
@@ -89,6 +91,8 @@ def reply(host: Host, body: bytes, asked: Asked) -> Reply:
     """
     task = asked.task
     assert task is not None
+    if task.upload is not None:
+        return openai_audio.reply(body, asked)
     try:
         body.decode()  # fields that nobody here reads must be UTF-8 too
         fields = FIELDS.decode(body)
@@ -141,6 +145,8 @@ def stream(host: Host, asked: Asked) -> raw.RawStream:
     """Raises:
     Malformed: its head says that it is no answer.
     """
+    if asked.task is not None and asked.task.upload is not None:
+        return openai_audio.stream(asked)
     match asked.task:
         case Task(request=SpeechRequest(stream_format=form, content_type=content_type)):
             return raw.stream(asked, content_type, decoded=form != "sse")

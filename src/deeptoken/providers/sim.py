@@ -150,10 +150,10 @@ def _task(task: Task, model: str, pace: Pace, *, cut: bool, id: str, created: in
     if why := sim_tasks.refusal(task):
         return _error(400, why, pace)
     if not task.stream:
-        told = sim_tasks.whole(task, model, id, created)
+        content_type, told = sim_tasks.whole(task, model, id, created)
         return Played(
             status=200,
-            headers=JSON,
+            headers={"content-type": content_type},
             steps=(Step(pace.delay_s, told[: len(told) // 2] if cut else told),),
             breaks=cut,
         )

@@ -5,8 +5,10 @@
     images/generations   a picture of one colour, from the hash of the prompt
     audio/speech         a WAV file that hums, a twentieth of a second a word
     rerank               by how many of the query's words a document has
+    audio that is heard  a sentence that says how long it is
 
-A word is a token, and so is each token of a text that was sent as tokens; a picture is 16.
+A word is a token, and so is each token of a text that was sent as tokens; a picture is 16, a second of audio
+ten.
 """
 
 import base64
@@ -27,6 +29,7 @@ from deeptoken.wire.moderations import ModerationsRequest
 from deeptoken.wire.rerank import RerankRequest
 from deeptoken.wire.speech import SpeechRequest
 from deeptoken.wire.task import Task
+from deeptoken.wire.transcriptions import HEARD_A_SECOND, TranscriptionRequest
 from deeptoken.wire.usage import Usage
 
 EMBEDDING_SIZE, EMBEDDING_SIZE_MAX = 256, 4_096
@@ -41,6 +44,8 @@ CATEGORIES = (
 )
 WAV = "audio/wav"
 EVENTS = "text/event-stream"
+JSON, PLAIN = "application/json", "text/plain; charset=utf-8"
+CUES = {"srt": "00:{:02}:{:02},000", "vtt": "00:{:02}:{:02}.000"}
 
 
 def refusal(task: Task) -> str | None:
@@ -51,9 +56,11 @@ def refusal(task: Task) -> str | None:
     return None
 
 
-def whole(task: Task, model: str, id: str, created: int) -> bytes:
-    """The answer to a task that is answered whole."""
-    return msgspec.json.encode(_whole(task, model, id, created))
+def whole(task: Task, model: str, id: str, created: int) -> tuple[str, bytes]:
+    """The content type of a task that is answered whole, and its answer."""
+    if task.upload is not None:
+        return _heard(task.request, task.upload.likely_s)
+    return JSON, msgspec.json.encode(_whole(task, model, id, created))
 
 
 def streamed(task: Task, created: int) -> tuple[str, Iterator[bytes]]:
@@ -65,6 +72,8 @@ def streamed(task: Task, created: int) -> tuple[str, Iterator[bytes]]:
             return WAV, _spoken(request.input)
         case ImagesRequest() as request:
             return EVENTS, _drawn_events(request, created)
+    if task.upload is not None:
+        return EVENTS, _heard_events(task.upload.likely_s)
     raise ValueError(f"sim does not stream {task.name}")
 
 
@@ -197,6 +206,43 @@ def _ranked(request: RerankRequest, model: str, id: str) -> dict[str, Any]:
         "model": model,
         "results": results,
         "usage": task_usage.rerank(Usage(prompt=tokens, searches=1)),
+    }
+
+
+def _heard(request: msgspec.Struct, seconds: int) -> tuple[str, bytes]:
+    text = _sentence(seconds)
+    form = request.response_format if isinstance(request, TranscriptionRequest) else "json"
+    if form == "text":
+        return PLAIN, f"{text}\n".encode()
+    if form in CUES:
+        start, end = (CUES[form].format(*divmod(second, 60)) for second in (0, seconds))
+        cue = f"{start} --> {end}\n{text}\n"
+        return PLAIN, (f"WEBVTT\n\n{cue}" if form == "vtt" else f"1\n{cue}").encode()
+    told: dict[str, Any] = {"text": text, "usage": _hearing(seconds, text)}
+    if form == "verbose_json":
+        told = {"task": "transcribe", "language": "english", "duration": float(seconds), **told}
+    return JSON, msgspec.json.encode(told)
+
+
+def _heard_events(seconds: int) -> Iterator[bytes]:
+    text = _sentence(seconds)
+    for number, word in enumerate(text.split()):
+        yield _event("transcript.text.delta", {"delta": f" {word}" if number else word})
+    yield _event("transcript.text.done", {"text": text, "usage": _hearing(seconds, text)})
+
+
+def _sentence(seconds: int) -> str:
+    return f"This audio lasts {seconds} second{'' if seconds == 1 else 's'}."
+
+
+def _hearing(seconds: int, text: str) -> dict[str, Any]:
+    heard, written = HEARD_A_SECOND * seconds, _words(text)
+    return {
+        "type": "tokens",
+        "input_tokens": heard,
+        "input_token_details": {"audio_tokens": heard, "text_tokens": 0},
+        "output_tokens": written,
+        "total_tokens": heard + written,
     }
 
 

@@ -1,0 +1,91 @@
+"""Audio that is heard, ``/v1/audio/transcriptions`` and ``/translations``: forms that go on as they come.
+
+A form is read until it is known where it goes: the fields before the file, and the file's beginning; where
+the model stands behind the file, to its end. Then it waits, unread, until somebody takes it. Nothing of it is
+kept once it went on, and nothing is read faster than it goes on.
+"""
+
+from hashlib import sha256
+
+from deeptoken import clock
+from deeptoken.api.body import Body
+from deeptoken.wire import sound, transcriptions
+from deeptoken.wire.chat import Chat
+from deeptoken.wire.form import Form
+from deeptoken.wire.http import Upload
+from deeptoken.wire.multipart import boundary, content_type
+from deeptoken.wire.transcriptions import TRANSCRIPTIONS, TRANSLATIONS
+
+AUDIO = {f"/v1/{name}": name for name in (TRANSCRIPTIONS, TRANSLATIONS)}
+"""The endpoints, and the name of the task of each."""
+
+
+async def receive(body: Body, content_type: str | None, most: int, name: str) -> tuple[Chat, bytes]:
+    """The task `name` that a form asks for, of at most so many bytes; and what a repeat has in common with
+    it: what there is of the form before it goes on.
+
+    Raises:
+        UnsupportedMedia, BadRequest, RequestTooLarge: it asks for no such task, or cannot go on.
+    """
+    return await Recording(body, boundary(content_type), most).chat(name)
+
+
+class Recording:
+    """One form, on its way; see `wire.task.Incoming`."""
+
+    def __init__(self, body: Body, divides: bytes, most: int) -> None:
+        self.taken = False
+        self.given_at: float | None = None
+        self.content_type = content_type(divides)
+        self._body = body
+        self._most = most
+        self._form = Form(divides)
+        self._whole = False
+
+    @property
+    def likely_s(self) -> int:
+        return sound.read(self._form.file_head).likely_s(self._form.file_bytes)
+
+    def named(self, model: str) -> Upload:
+        return _Named(self, model)
+
+    async def chat(self, name: str) -> tuple[Chat, bytes]:
+        """See `receive`."""
+        while not self._form.known and not self._whole:
+            await self._read()
+        form, told = self._form, self._body.told
+        chat = transcriptions.read(name, form, self._most if told is None else told, self)
+        fields = [(name, form.values[name]) for name in sorted(form.values)]
+        return chat, repr((fields, form.file, told)).encode() + sha256(form.file_head).digest()
+
+    async def piece(self, model: str) -> bytes:
+        """The next bytes that go on; empty at the end."""
+        self.taken = True
+        while not (piece := self._form.take(model)) and not self._whole:
+            await self._read()
+        if not piece:
+            self.given_at = clock.monotonic()
+        return piece
+
+    def size(self, model: str) -> int | None:
+        told = self._body.told
+        return None if told is None else self._form.size(told, model)
+
+    async def _read(self) -> None:
+        self._form.feed(await self._body.part())
+        if self._body.complete:
+            # Before the last bytes go on: a form that is cut short must not look like a whole one.
+            self._form.end()
+            self._whole = True
+
+
+class _Named:
+    """A recording for one upstream."""
+
+    def __init__(self, recording: Recording, model: str) -> None:
+        self.size = recording.size(model)
+        self._recording = recording
+        self._model = model
+
+    async def read(self) -> bytes:
+        return await self._recording.piece(self._model)
