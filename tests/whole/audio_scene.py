@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from upstreams import ScriptedServer, answer, read_chunks
-from whole_scene import Whole, whole
+from whole_scene import Reply, Whole, whole
 
 T = TypeVar("T")
 
@@ -178,6 +178,12 @@ class Scene:
 
     def request(self, body: bytes, *, path: str = TRANSCRIPTIONS, **headers: str) -> bytes:
         return self.gateway.request(body, path=path, **{"content_type": KIND, **headers})
+
+    async def ask(self, body: bytes, **headers: str) -> Reply:
+        """One request on a connection of its own."""
+        connection = await self.gateway.connect()
+        connection.write(self.request(body, **headers))
+        return await connection.reply()
 
     def head(self, size: int | None, **headers: str) -> bytes:
         """The head of a request whose body comes later; without a size in chunks."""

@@ -43,17 +43,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield scene
 
 
-async def ask(scene: Scene, body: bytes, **headers: str) -> Reply:
-    connection = await scene.gateway.connect()
-    connection.write(scene.request(body, **headers))
-    return await connection.reply()
-
-
 def test_a_form_reaches_the_provider_byte_for_byte_but_for_the_model(scene: Scene) -> None:
     scene.ear.scripts["up"] = hears(told(HEARD))
     body = recording("m/up", b"\xff\x00\r\n--3f9c0\r\n", prompt="grüße", temperature="0")
 
-    reply = scene.run(lambda: ask(scene, body))
+    reply = scene.run(lambda: scene.ask(body))
 
     heard = scene.ear.heard["up"][-1]
     assert heard.body == body.replace(b"m/up", b"hidden")
@@ -68,7 +62,7 @@ def test_the_answer_tells_what_it_cost_and_the_row_what_was_heard(scene: Scene) 
     scene.ear.scripts["up"] = hears(told(HEARD))
 
     async def main() -> None:
-        reply = await ask(scene, recording("m/up"))
+        reply = await scene.ask(recording("m/up"))
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
 
         assert reply.headers["x-deeptoken-cost"] == "900"
@@ -93,7 +87,7 @@ def test_a_model_that_is_paid_by_tokens_is_billed_by_those_that_were_told(scene:
     scene.ear.scripts["up"] = hears(told({"text": "hello", "usage": usage}))
 
     async def main() -> None:
-        reply = await ask(scene, recording("t/up"))
+        reply = await scene.ask(recording("t/up"))
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
 
         assert row.charged == (10 * 2 + 100 * 6 + 20 * 10) * 1_000
@@ -118,7 +112,7 @@ def test_what_nobody_told_is_estimated_by_the_size_of_the_file(
     scene.ear.scripts["up"] = hears(answer(body, f"Content-Type: {kind}"))
 
     async def main() -> None:
-        reply = await ask(scene, recording(model, TEN, response_format="any"))
+        reply = await scene.ask(recording(model, TEN, response_format="any"))
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
 
         assert (reply.body, reply.headers["content-type"]) == (body, kind)
@@ -135,7 +129,7 @@ def test_translations_are_another_address(scene: Scene) -> None:
     scene.ear.scripts["up"] = hears(told({"text": "hello", "duration": 2.5}))
 
     async def main() -> None:
-        reply = await ask(scene, recording("m/up"), path="/v1/audio/translations")
+        reply = await scene.ask(recording("m/up"), path="/v1/audio/translations")
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
 
         assert scene.ear.heard["up"][-1].line.startswith("POST /up/v1/audio/translations ")
@@ -182,7 +176,7 @@ def test_a_model_that_does_not_stream_answers_whole_though_it_was_asked_to(scene
     scene.ear.scripts["up"] = hears(told(HEARD))
 
     async def main() -> None:
-        reply = await ask(scene, recording("m/up", stream="true"))
+        reply = await scene.ask(recording("m/up", stream="true"))
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
 
         assert (reply.status, reply.json, reply.headers["content-type"]) == (200, HEARD, "application/json")
@@ -199,7 +193,7 @@ def test_a_stream_that_was_asked_for_behind_the_file_comes_whole(scene: Scene) -
     body = field("model", "m/up") + file(b"ID3") + field("stream", "true") + END
 
     async def main() -> None:
-        reply = await ask(scene, body)
+        reply = await scene.ask(body)
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
 
         assert (reply.body, reply.headers["content-type"]) == (said, "text/event-stream")
@@ -253,7 +247,7 @@ def test_the_model_may_stand_behind_the_file(scene: Scene) -> None:
     scene.ear.scripts["up"] = hears(told(HEARD))
     body = file(bytes(300_000)) + field("max_cost_usd", "1") + field("model", "m/up") + END
 
-    reply = scene.run(lambda: ask(scene, body))
+    reply = scene.run(lambda: scene.ask(body))
 
     assert reply.status == 200
     assert scene.ear.heard["up"][-1].body == file(bytes(300_000)) + field("model", "hidden") + END
@@ -292,10 +286,10 @@ def test_a_repeat_gets_the_same_answer_and_another_form_is_a_mismatch(scene: Sce
 
     async def main() -> None:
         count = len(scene.ear.heard["up"])
-        first = await ask(scene, recording("m/up"), idempotency_key="one")
-        again = await ask(scene, recording("m/up"), idempotency_key="one")
-        other = await ask(scene, recording("m/up", language="de"), idempotency_key="one")
-        longer = await ask(scene, recording("m/up", b"ID3 sound and more"), idempotency_key="one")
+        first = await scene.ask(recording("m/up"), idempotency_key="one")
+        again = await scene.ask(recording("m/up"), idempotency_key="one")
+        other = await scene.ask(recording("m/up", language="de"), idempotency_key="one")
+        longer = await scene.ask(recording("m/up", b"ID3 sound and more"), idempotency_key="one")
 
         assert (again.status, again.json, again.headers["x-deeptoken-replay"]) == (200, HEARD, "true")
         assert again.headers["x-deeptoken-id"] == first.headers["x-deeptoken-id"]
@@ -310,8 +304,8 @@ def test_the_caps_of_a_call_hold_for_the_longest_that_it_may_last(scene: Scene) 
     body = TEN
 
     async def main() -> tuple[Reply, Reply]:
-        tight = await ask(scene, recording("m/up", body, max_cost_usd="0.001"))
-        wide = await ask(scene, recording("m/up", body, max_cost_usd="0.01"))
+        tight = await scene.ask(recording("m/up", body, max_cost_usd="0.001"))
+        wide = await scene.ask(recording("m/up", body, max_cost_usd="0.01"))
         return tight, wide
 
     tight, wide = scene.run(main)
@@ -324,7 +318,7 @@ def test_the_caps_of_a_call_hold_for_the_longest_that_it_may_last(scene: Scene) 
 def test_the_answer_of_another_model_is_one_of_the_models_that_were_named(scene: Scene) -> None:
     scene.ear.scripts["other"] = hears(told(HEARD))
 
-    reply = scene.run(lambda: ask(scene, recording("m/other", models='["m/up"]')))
+    reply = scene.run(lambda: scene.ask(recording("m/other", models='["m/up"]')))
 
     assert reply.json == HEARD
     assert b"models" not in scene.ear.heard["other"][-1].body
@@ -334,7 +328,7 @@ def test_json_is_shown_in_the_log_of_the_row(scene: Scene) -> None:
     scene.ear.scripts["up"] = hears(answer(json.dumps(HEARD).encode(), JSON))
 
     async def main() -> None:
-        reply = await ask(scene, recording("m/up"))
+        reply = await scene.ask(recording("m/up"))
         path = f"/v1/generation?id={reply.headers['x-deeptoken-id']}"
 
         row = (await scene.gateway.ask(path=path)).json

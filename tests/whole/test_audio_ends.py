@@ -23,7 +23,7 @@ from provider_scene import event, nothing_is_held, problems, row_of, stream_head
 
 from deeptoken.store.queries.money import UsageRecord
 from upstreams import answer
-from whole_scene import Connection, Reply
+from whole_scene import Connection
 
 MEBIBYTE = 1024 * 1024
 MOST = 32 * MEBIBYTE
@@ -61,12 +61,6 @@ def configuration(ear: Ear) -> str:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with lasting(tmp_path_factory.mktemp("ends"), configuration, server=SERVER) as scene:
         yield scene
-
-
-async def ask(scene: Scene, body: bytes, **headers: str) -> Reply:
-    connection = await scene.gateway.connect()
-    connection.write(scene.request(body, **headers))
-    return await connection.reply()
 
 
 async def begun(
@@ -117,7 +111,7 @@ class Cut:
 def test_what_is_no_form_or_has_another_boundary_is_refused(
     scene: Scene, kind: str, status: int, code: str
 ) -> None:
-    reply = scene.run(lambda: ask(scene, recording("m/up"), content_type=kind))
+    reply = scene.run(lambda: scene.ask(recording("m/up"), content_type=kind))
 
     assert (reply.status, reply.error["code"]) == (status, code)
 
@@ -135,14 +129,14 @@ def test_what_is_no_form_or_has_another_boundary_is_refused(
 def test_what_is_wrong_with_a_form_is_named(scene: Scene, body: bytes, param: str) -> None:
     count = len(scene.ear.heard["up"])
 
-    reply = scene.run(lambda: ask(scene, body))
+    reply = scene.run(lambda: scene.ask(body))
 
     assert (reply.status, reply.error["param"]) == (400, param)
     assert len(scene.ear.heard["up"]) == count
 
 
 def test_who_asks_is_known_before_what_is_asked(scene: Scene) -> None:
-    reply = scene.run(lambda: ask(scene, b"{}", authorization="Bearer no", content_type="text/plain"))
+    reply = scene.run(lambda: scene.ask(b"{}", authorization="Bearer no", content_type="text/plain"))
 
     assert reply.status == 401
 
@@ -153,7 +147,7 @@ def test_a_form_that_shows_to_be_broken_on_its_way_ends_for_the_provider_too(sce
     async def main() -> None:
         cut = scene.ear.scripts["up"] = Cut()
 
-        reply = await ask(scene, body)
+        reply = await scene.ask(body)
 
         assert (reply.status, reply.error["type"]) == (400, "user")
         assert "goes on" in reply.error["message"]
@@ -168,7 +162,7 @@ def test_a_form_that_is_cut_short_ends_for_the_provider_too(scene: Scene) -> Non
     async def main() -> None:
         cut = scene.ear.scripts["up"] = Cut()
 
-        reply = await ask(scene, LARGE[:-40])
+        reply = await scene.ask(LARGE[:-40])
 
         assert (reply.status, "cut short" in reply.error["message"]) == (400, True)
         assert not (await cut.heard)[1]
@@ -290,7 +284,7 @@ def test_a_provider_that_cannot_be_reached_is_passed_over_before_anything_goes_o
     body = recording("m/late", bytes(MEBIBYTE))
 
     async def main() -> None:
-        reply = await ask(scene, body)
+        reply = await scene.ask(body)
 
         assert (reply.status, reply.json) == (200, HEARD)
         assert reply.headers["x-deeptoken-attempts"] == "2"
@@ -318,7 +312,7 @@ def test_once_the_form_has_begun_to_go_out_nobody_else_is_asked(scene: Scene, ca
     scene.ear.scripts[f"second-{case}"] = hears(told(HEARD))
 
     async def main() -> None:
-        reply = await ask(scene, LARGE.replace(b"m/up", f"m/{case}".encode()))
+        reply = await scene.ask(LARGE.replace(b"m/up", f"m/{case}".encode()))
 
         assert reply.status == {"503": 503, "429": 429}.get(how, 502)
         assert reply.error["type"] == "upstream"
@@ -388,8 +382,8 @@ def test_a_wallet_that_cannot_pay_the_longest_that_it_may_last_is_told_before_an
         async def main() -> None:
             scene.ear.scripts["up"] = hears(told(HEARD))
 
-            poor = await ask(scene, recording("m/up", bytes(1_000_000)))
-            fine = await ask(scene, recording("m/up", bytes(100_000)))
+            poor = await scene.ask(recording("m/up", bytes(1_000_000)))
+            fine = await scene.ask(recording("m/up", bytes(100_000)))
 
             assert (poor.status, poor.error["code"]) == (402, "wallet_empty")
             assert "needs $0.1" in poor.error["message"]
