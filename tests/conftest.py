@@ -54,6 +54,8 @@ provider = "sim"
 "omni-moderation-latest" = "text"
 "omni-moderation-2024-09-26" = "text"
 "gpt-image-2.5-flare" = "text"
+"gpt-4o-transcribe" = "text"
+"whisper-1" = "text"
 
 [[channels]]
 name = "broken"

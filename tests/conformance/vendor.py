@@ -38,6 +38,8 @@ SUITES = (
     Suite(
         "openai",
         (
+            "tests/api_resources/audio/test_transcriptions.py",
+            "tests/api_resources/audio/test_translations.py",
             "tests/api_resources/chat/test_completions.py",
             "tests/api_resources/test_completions.py",
             "tests/api_resources/test_embeddings.py",
@@ -48,14 +50,15 @@ SUITES = (
         ),
         "Completions or Models or Responses"
         " or (create and Moderations) or (generate and all_params and Images)"
-        " or (create and Embeddings and (all_params or loose))",
+        " or (create and Embeddings and (all_params or loose))"
+        " or Transcriptions or Translations",
         {
             "((retrieve or update or list or delete) and Completions)": "chats are not stored",
             "((retrieve or delete or cancel) and Responses)": "neither are responses",
             "(compact and Responses)": "no chat can be compacted",
             "(delete and Models)": "models are the operator's",
         },
-        196,
+        256,
     ),
     Suite(
         "anthropic",
