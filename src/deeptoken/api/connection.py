@@ -131,6 +131,14 @@ class Connection(HttpToolsProtocol):
         elif self._is_idle() and not self._idle_until:
             self._wait_for_next()
 
+    def read_on(self) -> None:
+        """More of the body is wanted: its sender has its time again, if it had to wait."""
+        if self._held_back:
+            self._held_back = False
+            self.flow.resume_reading()
+            if self._in_body:
+                self._wait_for_more()
+
     def _feed(self, data: bytes) -> None:
         while not self._refused:
             try:
@@ -155,14 +163,6 @@ class Connection(HttpToolsProtocol):
         lines = [b"%b %b HTTP/%b\r\n" % (old.get_method(), self.url, version)]
         lines += [b"%b: %b\r\n" % field for field in self.headers if field[0] not in OFFER]
         return b"".join(lines) + b"\r\n"
-
-    def read_on(self) -> None:
-        """More of the body is wanted: its sender has its time again, if it had to wait."""
-        if self._held_back:
-            self._held_back = False
-            self.flow.resume_reading()
-            if self._in_body:
-                self._wait_for_more()
 
     # What the parser calls.
 

@@ -4,7 +4,6 @@ attempt   -> `Answer` once the first content is there (the commit point), or `Fa
 Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -20,6 +19,7 @@ from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider,
 from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
+from deeptoken.request import in_time
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.http import Unsendable
 from deeptoken.wire.task import Incoming
@@ -277,7 +277,9 @@ class Upstream:
         first_by = min(began + patience_s, wanted.deadline)
         try:
             sending = self._send(provider, at, wanted, first_by)
-            response = await (sending if wanted.upload is None else _in_time(sending, wanted.deadline))
+            if wanted.upload is not None:
+                sending = in_time(sending, max(SOME, wanted.deadline - began))
+            response = await sending
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
@@ -351,19 +353,6 @@ async def _beginning(response: Response, by: float) -> bytes:
                 break
             parts.append(part)
     return b"".join(parts)
-
-
-async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
-    """The answer to a body that comes as slowly as its sender likes.
-
-    Raises:
-        Stalled: the deadline has passed.
-    """
-    try:
-        async with asyncio.timeout(max(SOME, deadline - clock.monotonic())):
-            return await sending
-    except TimeoutError as error:
-        raise Stalled("The deadline of the call has passed.") from error
 
 
 def _nothing() -> None:
