@@ -50,7 +50,8 @@ SUITES = (
         ),
         "Completions or Models or Responses or Transcriptions or Translations"
         " or (create and Moderations) or (generate and all_params and Images)"
-        " or (create and Embeddings and (all_params or loose))",
+        " or (create and Embeddings and (all_params or loose))"
+        " or Transcriptions or Translations",
         {
             "((retrieve or update or list or delete) and Completions)": "chats are not stored",
             "((retrieve or delete or cancel) and Responses)": "neither are responses",

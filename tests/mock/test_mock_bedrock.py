@@ -70,6 +70,19 @@ def test_an_error_is_a_named_exception(how: str, status: int, kind: str) -> None
     assert told(answer) == {"__type": kind, "message": f"sim was asked to answer {status}."}
 
 
+@pytest.mark.parametrize("odd", [None, 5, "plan", ["plan"], {"name": 5}])
+def test_a_tool_or_a_result_of_an_odd_shape_ends_nothing(odd: Any) -> None:
+    result = {"toolResult": {"toolUseId": "a", "content": [odd, {"json": {"sun": True}}]}}
+    turn = [{"role": "user", "content": [result]}]
+
+    heard = played("/model/text/converse", {"messages": turn})
+    refused = played(
+        "/model/text/converse", {"messages": MESSAGES, "toolConfig": {"tools": [{"toolSpec": odd or []}]}}
+    )
+
+    assert (heard.status, refused.status) == (200, 400)
+
+
 @pytest.mark.parametrize(
     ("how", "status", "kind"),
     [("converse", 400, "ValidationException"), ("invoke", 404, "ResourceNotFoundException")],

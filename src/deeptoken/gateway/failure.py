@@ -20,6 +20,8 @@ from deeptoken.catalog.model import Candidate
 from deeptoken.providers.base import Failure
 
 INVALID_RESPONSE = "upstream_invalid_response"
+UNSENDABLE = Failure("misconfigured", "The channel's credential or address cannot be sent.")
+"""A credential or an address that no request can carry. Its text stays out of every message."""
 MESSAGE_MAX = 2_000
 BUSY = (503, 529)
 OF_THE_MODEL = frozenset(
@@ -31,6 +33,13 @@ OF_THE_MODEL_WORDS = re.compile(
     re.IGNORECASE,
 )
 """A context overflow or a content filter, in the words of OpenAI, Anthropic, Azure, Mistral and vLLM."""
+
+
+def invalid(what: str) -> Failure:
+    """A 2xx that is no answer."""
+    return Failure(
+        cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
+    )
 
 
 def moves_on(failure: Failure) -> bool:

@@ -15,9 +15,9 @@ from deeptoken.errors import (
     RateLimited,
     WalletEmpty,
 )
-from deeptoken.gateway.failure import final
+from deeptoken.gateway.failure import final, invalid
 from deeptoken.gateway.inbound import Inbound
-from deeptoken.gateway.upstream import Answer, Cut, invalid
+from deeptoken.gateway.upstream import Answer, Cut
 from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
 from deeptoken.money import NanoUsd, show
 

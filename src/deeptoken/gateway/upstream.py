@@ -13,7 +13,7 @@ import msgspec
 from deeptoken import clock
 from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
-from deeptoken.gateway.failure import INVALID_RESPONSE, final
+from deeptoken.gateway.failure import UNSENDABLE, final, invalid
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.raw import Bytes
@@ -289,10 +289,7 @@ class Upstream:
         except NoToken as error:
             return error.failure
         except Unsendable:
-            # A credential or an address that no request can carry. Its text stays out of every message.
-            return Failure(
-                cause="misconfigured", message="The channel's credential or address cannot be sent."
-            )
+            return UNSENDABLE
         if wanted.upload is not None:
             # How long its sender took is no matter of the provider.
             began = wanted.upload.given_at or clock.monotonic()
@@ -369,13 +366,6 @@ def _told(provider: Provider, response: Response, body: bytes) -> Failure:
         wait_s = retry_after(response.headers, clock.wall_s())
         return failure if wait_s is None else msgspec.structs.replace(failure, retry_after_s=wait_s)
     return failure
-
-
-def invalid(what: str) -> Failure:
-    """A 2xx that is no answer."""
-    return Failure(
-        cause="outage", message=f"The provider's answer is not valid: {what}.", code=INVALID_RESPONSE
-    )
 
 
 def _told_late(failure: Failure, deadline: float) -> Failure:

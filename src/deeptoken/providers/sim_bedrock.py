@@ -38,8 +38,23 @@ class Inference(msgspec.Struct, frozen=True, rename="camel"):
     stop_sequences: list[str] | None = None
 
 
+class Schema(msgspec.Struct, frozen=True):
+    json: Object | None = None
+
+
+class Specification(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    input_schema: Schema = Schema()
+
+
+class Tool(msgspec.Struct, frozen=True, rename="camel"):
+    """A tool, or a mark of the cache, which has none."""
+
+    tool_spec: Specification | None = None
+
+
 class Tools(msgspec.Struct, frozen=True, rename="camel"):
-    tools: list[Object] = []
+    tools: list[Tool] = []
     tool_choice: Object | None = None
 
 
@@ -61,7 +76,7 @@ def read(body: bytes, path: re.Match[str]) -> Chat:
     )
     for turn in asked.messages:
         messages += _messages(turn)
-    tools = [_tool(tool["toolSpec"]) for tool in asked.tool_config.tools if "toolSpec" in tool]
+    tools = [_tool(tool.tool_spec) for tool in asked.tool_config.tools if tool.tool_spec is not None]
     told = {
         "model": path["model"],
         "messages": messages,
@@ -141,14 +156,12 @@ def _messages(turn: Turn) -> list[Object]:
 
 def _shown(content: object) -> str:
     """A result's text, or its JSON."""
-    parts = content if isinstance(content, list) else []
-    texts = [part.get("text") or msgspec.json.encode(part.get("json")).decode() for part in parts]
-    return " ".join(text for text in texts if isinstance(text, str))
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return " ".join(text_of([part]) or msgspec.json.encode(part.get("json")).decode() for part in parts)
 
 
-def _tool(specification: Object) -> Object:
-    schema = (specification.get("inputSchema") or {}).get("json")
-    return {"type": "function", "function": {"name": specification.get("name"), "parameters": schema}}
+def _tool(told: Specification) -> Object:
+    return {"type": "function", "function": {"name": told.name, "parameters": told.input_schema.json}}
 
 
 def _choice(choice: Object | None) -> str | Object | None:
