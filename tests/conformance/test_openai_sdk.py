@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import openai
 import pydantic
 import pytest
-from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionToolParam
 
 from conftest import Running
+from published_schema import valid, valid_answer, valid_stream, valid_usage
 
 ASKED: list[ChatCompletionMessageParam] = [{"role": "user", "content": "one two three four"}]
 WEATHER: ChatCompletionToolParam = {
@@ -35,8 +37,27 @@ class Place(pydantic.BaseModel):
 
 @pytest.fixture
 def client(gateway: Running) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=gateway.base_url, api_key=gateway.key, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=gateway.base_url, api_key=gateway.key, max_retries=0, _strict_response_validation=True
+    ) as client:
         yield client
+
+
+def test_each_answer_and_chunk_is_openais_published_schema(client: openai.OpenAI) -> None:
+    options: dict[str, object] = {"model": "sim/text", "messages": ASKED, "n": 2}
+    for more in ({}, {"tools": [WEATHER], "tool_choice": "required"}, {"max_tokens": 2}):
+        whole = client.post("/chat/completions", body={**options, **more}, cast_to=bytes)
+        with_usage = {"stream": True, "stream_options": {"include_usage": True}}
+        stream = client.post("/chat/completions", body={**options, **more, **with_usage}, cast_to=bytes)
+
+        told = json.loads(whole)
+        valid_answer(told)
+        valid_usage(told["usage"])
+        lines = [line.removeprefix(b"data: ") for line in stream.split(b"\n") if line]
+        *chunks, counted, done = lines
+        valid_stream(chunks)
+        assert valid(ChatCompletionChunk, counted).usage == CompletionUsage(**told["usage"])
+        assert done == b"[DONE]"
 
 
 def test_an_answer_has_the_text_the_model_the_reason_it_ended_and_its_usage(client: openai.OpenAI) -> None:
