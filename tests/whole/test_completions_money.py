@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -34,8 +35,14 @@ SERVED = pytest.mark.parametrize("model", ["m/chat", "m/text"])
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("completions-money")
-    with openai_scene(folder, more, server="heartbeat_seconds = 0.05") as scene:
+    with openai_scene(tmp_path_factory.mktemp("completions-money"), more) as scene:
+        yield scene
+
+
+@pytest.fixture
+def restless(tmp_path: Path) -> Iterator[Scene]:
+    """One whose comments come quickly."""
+    with openai_scene(tmp_path, server="heartbeat_seconds = 0.05") as scene:
         yield scene
 
 
@@ -235,7 +242,7 @@ def test_a_stream_that_broke_ends_with_an_error_and_is_charged_as_delivered(
 
 @SERVED
 def test_comments_keep_an_idle_connection_and_the_answer_or_an_error_follows(
-    model: str, scene: Scene
+    model: str, restless: Scene
 ) -> None:
     name = model.removeprefix("m/")
     good = {"chat": streamed(events("o", "k")), "text": text_events("o", "k")}
@@ -250,10 +257,10 @@ def test_comments_keep_an_idle_connection_and_the_answer_or_an_error_follows(
             writer.write(raw)
             await writer.drain()
 
-        scene.provider.scripts[name] = script
-        client = await scene.gateway.connect()
+        restless.provider.scripts[name] = script
+        client = await restless.gateway.connect()
         body = {"model": model, "prompt": PROMPT, "stream": True}
-        client.write(scene.gateway.request(body, path="/v1/completions"))
+        client.write(restless.gateway.request(body, path="/v1/completions"))
         status, headers = await client.head()
         assert await client.chunk() == COMMENT
         beaten.set()
@@ -265,4 +272,4 @@ def test_comments_keep_an_idle_connection_and_the_answer_or_an_error_follows(
         (told,) = (await waited_for(wrong)).chunks
         assert told["error"] == {"message": "No prompt.", "type": "user", "code": "bad", "param": "prompt"}
 
-    scene.run(main)
+    restless.run(main)

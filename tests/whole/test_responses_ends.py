@@ -218,7 +218,7 @@ def test_the_last_event_leaves_when_the_bill_is_on_disk_and_not_before(model: st
                 # Comments go on; the end does not come while nobody can write.
                 heard += await client.chunk()
             assert b"response.completed" not in heard
-            assert heard.count(COMMENT) == 4
+            assert heard.count(COMMENT) >= 4
         finally:
             disk.execute("rollback")
             disk.close()

@@ -179,3 +179,62 @@ def test_events_of_the_host_pass_as_they_came_but_for_the_model(scene: Scene) ->
                 assert after == before
 
     scene.run(main)
+
+
+CITED = {"url": "http://a", "title": "A", "start_index": 0, "end_index": 2}
+EVERYTHING = b"".join(
+    (
+        delta(role="assistant", reasoning_content="Hm."),
+        delta(content="So", annotations=[{"type": "url_citation", "url_citation": CITED}]),
+        delta(refusal="No."),
+        delta(images=[{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]),
+        chunk(finish="stop"),
+        DONE,
+    )
+)
+ITEM_AND_PART = ["output_item.added", "content_part.added"]
+PART_AND_ITEM = ["content_part.done", "output_item.done"]
+THOUGHT = {
+    None: [*ITEM_AND_PART, "reasoning_text.delta", "reasoning_text.done", *PART_AND_ITEM],
+    "auto": [
+        "output_item.added",
+        "reasoning_summary_part.added",
+        "reasoning_summary_text.delta",
+        "reasoning_summary_text.done",
+        "reasoning_summary_part.done",
+        "output_item.done",
+    ],
+}
+REST = [
+    *ITEM_AND_PART,
+    "output_text.delta",
+    "output_text.annotation.added",
+    "output_text.done",
+    "content_part.done",
+    "content_part.added",
+    "refusal.delta",
+    "refusal.done",
+    *PART_AND_ITEM,
+    "output_item.added",
+    "output_item.done",
+    "completed",
+]
+
+
+@pytest.mark.parametrize("summary", THOUGHT)
+def test_thoughts_citations_refusals_and_pictures_have_events_of_their_own(
+    summary: str | None, scene: Scene
+) -> None:
+    scene.provider.scripts["chat"] = says(streamed(EVERYTHING))
+
+    async def main() -> None:
+        found = await streams(scene, "m/chat", reasoning={"effort": "low", "summary": summary})
+        assert kinds(found) == ["created", "in_progress", *THOUGHT[summary], *REST]
+        thought, message, picture = found[-1]["response"]["output"]
+        assert [part["text"] for part in thought["summary" if summary else "content"]] == ["Hm."]
+        text, refusal = message["content"]
+        assert (text["text"], text["annotations"]) == ("So", [{"type": "url_citation", **CITED}])
+        assert refusal == {"type": "refusal", "refusal": "No."}
+        assert (picture["type"], picture["result"]) == ("image_generation_call", "iVBORw0KGgo=")
+
+    scene.run(main)
