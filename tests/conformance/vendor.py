@@ -48,7 +48,7 @@ SUITES = (
             "tests/api_resources/test_moderations.py",
             "tests/api_resources/test_responses.py",
         ),
-        "Completions or Models or Responses or Transcriptions or Translations"
+        "Completions or Models or Responses"
         " or (create and Moderations) or (generate and all_params and Images)"
         " or (create and Embeddings and (all_params or loose))"
         " or Transcriptions or Translations",
