@@ -117,7 +117,8 @@ def test_when_all_are_out_every_call_is_told_soon_and_when_to_come_again_and_cos
 
         assert {reply.status for reply, _ in told} <= statuses
         for reply, _ in told:
-            assert int(reply.headers["retry-after"]) >= 1
+            # A model that the last channel does not have is its caller's to mend: that is not worth a wait.
+            assert reply.status == 404 or int(reply.headers["retry-after"]) >= 1
             assert reply.error["type"] in ("upstream", "user")
         late = [seconds for _, seconds in told if seconds > 2.5]
         assert len(late) <= (way == "hang")

@@ -9,9 +9,7 @@ import msgspec
 
 from deeptoken.catalog import tokens
 from deeptoken.catalog.model import Model
-from deeptoken.catalog.price import charge
 from deeptoken.ledger.postings import Outcome
-from deeptoken.money import ONE_PPM, NanoUsd
 from deeptoken.providers.base import Piece, Reply
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.usage import Usage
@@ -20,15 +18,6 @@ BYTES_A_TOKEN = 3
 """Few texts have fewer."""
 PIECE = 16_384
 """Characters of an answer that are counted once and for all."""
-
-
-def spent(chat: Chat, model: Model, heard: list[Piece]) -> NanoUsd:
-    """About what a provider bills for an answer that it began and that ended so soon, at our own price."""
-    meter = Meter(chat, model.id, model.context)
-    for piece in heard:
-        meter.add(piece)
-    usage, _ = meter.used("cancelled", accepted=True)
-    return charge(model.price, usage or Usage(), ONE_PPM)
 
 
 class Meter:

@@ -11,9 +11,11 @@ import msgspec
 
 from deeptoken.catalog import tokens
 from deeptoken.catalog.model import Model
+from deeptoken.catalog.price import charge
 from deeptoken.gateway.meter import Meter
 from deeptoken.gateway.terms import Terms
 from deeptoken.ledger.postings import Outcome
+from deeptoken.money import ONE_PPM, NanoUsd
 from deeptoken.providers.base import Piece, Reply
 from deeptoken.wire import transcriptions
 from deeptoken.wire.chat import Chat
@@ -128,3 +130,12 @@ def meter_of(chat: Chat, model: Model, terms: Terms) -> Meter | Tally:
     if chat.task is None:
         return Meter(chat, model.id, terms.context)
     return Tally(chat.task, model, by_tokens=terms.by_tokens)
+
+
+def spent(chat: Chat, model: Model, heard: list[Piece]) -> NanoUsd:
+    """About what a provider bills for an answer that it began and that ended so soon, at our own price."""
+    meter = meter_of(chat, model, Terms((model,), ONE_PPM, chat.task))
+    for piece in heard:
+        meter.add(piece)
+    usage, _ = meter.used("cancelled", accepted=True)
+    return charge(model.price, usage or Usage(), ONE_PPM)

@@ -4,7 +4,7 @@ import msgspec
 
 from deeptoken.catalog.model import Candidate, Model, Price
 from deeptoken.gateway.failure import public_message, words
-from deeptoken.gateway.meter import spent
+from deeptoken.gateway.tally import spent
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Outcome, Settle, StoredReply
