@@ -147,8 +147,9 @@ class V1:
 
     async def _audio(self, exchange: Exchange) -> None:
         exchange.form = TASK
-        kind, most = exchange.header(b"content-type"), self._server.body_bytes_max
-        exchange.call.receive = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
+        call, server = exchange.call, self._server
+        by = call.began + server.request_seconds
+        call.receive = partial(receive, exchange, AUDIO[exchange.path], server.body_bytes_max, by)
         await self._chat_completions(exchange)
 
     def _note(self, exchange: Exchange) -> None:

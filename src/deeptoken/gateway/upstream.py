@@ -4,7 +4,6 @@ attempt   -> `Answer` once the first content is there (the commit point), or `Fa
 Answer    its pieces as they come; after the commit point a failure is `Cut`
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
@@ -15,12 +14,12 @@ from deeptoken import clock
 from deeptoken.catalog.model import Candidate
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import INVALID_RESPONSE, final
+from deeptoken.gateway.uploads import drained, in_time
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.raw import Bytes
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
-from deeptoken.wire.http import Upload
 from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
@@ -252,6 +251,8 @@ class Upstream:
 
         Raises:
             BadRequest: this provider cannot do what is asked.
+            RequestTimeout: the body did not come in time.
+            Whatever is wrong with a body that is not read whole.
         """
         wanted.accepted = False
         provider = self._providers[at.channel.provider]
@@ -265,7 +266,8 @@ class Upstream:
             patience_s = min(patience_s, wanted.patience_s)
         try:
             sending = self._send(provider, at, wanted, patience_s)
-            response = await (sending if wanted.upload is None else _in_time(sending, wanted.deadline))
+            upload = wanted.upload
+            response = await (sending if upload is None else in_time(sending, upload, wanted.deadline))
         except NetError as error:
             return _failed(error)
         except NoToken as error:
@@ -275,9 +277,9 @@ class Upstream:
             return Failure(
                 cause="misconfigured", message="The channel's credential or address cannot be sent."
             )
-        if wanted.upload is not None:
+        if upload is not None:
             # How long its sender took is no matter of the provider.
-            began = wanted.upload.given_at or clock.monotonic()
+            began = upload.given_at or clock.monotonic()
         first_by = min(began + patience_s, wanted.deadline)
         try:
             answer = Answer(at, response, wanted.deadline)
@@ -294,7 +296,7 @@ class Upstream:
     async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, patience_s: float) -> Response:
         if at.channel.provider == "sim":
             if wanted.upload is not None:
-                await _drained(wanted.upload.named(at.upstream_model))
+                await drained(wanted.upload.named(at.upstream_model))
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         if at.channel.provider in FRESH:
@@ -339,25 +341,6 @@ async def _beginning(response: Response, by: float) -> bytes:
                 break
             parts.append(part)
     return b"".join(parts)
-
-
-async def _in_time(sending: Awaitable[Response], deadline: float) -> Response:
-    """The answer to a body that comes as slowly as its sender likes.
-
-    Raises:
-        Stalled: the deadline has passed.
-    """
-    try:
-        async with asyncio.timeout(max(SOME, deadline - clock.monotonic())):
-            return await sending
-    except TimeoutError as error:
-        raise Stalled("The deadline of the call has passed.") from error
-
-
-async def _drained(upload: Upload) -> None:
-    """Whoever plays a provider hears all of it."""
-    while await upload.read():
-        pass
 
 
 def _nothing() -> None:
