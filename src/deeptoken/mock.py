@@ -128,6 +128,7 @@ class _Whole:
     """A form that has come whole and goes to nobody."""
 
     taken = False
+    awaited = False
     given_at: float | None = None
     content_type = ""
 

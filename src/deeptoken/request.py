@@ -10,8 +10,7 @@ could take the part for the whole.
 
 import asyncio
 import re
-from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from deeptoken.answer import Response, Stalled
 from deeptoken.wire.http import HttpRequest, Unsendable, Upload
@@ -21,8 +20,6 @@ SLICE_BYTES = 256 * 1024
 CACHED_MAX = 1024
 """How many sets of headers, and how many URLs, are remembered in the form in which they are sent."""
 LAST_CHUNK = b"0\r\n\r\n"
-
-Answer = TypeVar("Answer")
 
 _METHOD = re.compile(r"[A-Z]+")
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
@@ -121,19 +118,6 @@ async def send_upload(upload: Upload, link: Link, response: Response, stall_s: f
         raise
     finally:
         sending.over = True
-
-
-async def in_time(sending: Awaitable[Answer], seconds: float) -> Answer:
-    """The answer to a body that comes as slowly as its sender likes.
-
-    Raises:
-        Stalled: there is none by then.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await sending
-    except TimeoutError as error:
-        raise Stalled("The deadline of the call has passed.") from error
 
 
 class _Sending:

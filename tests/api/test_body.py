@@ -1,40 +1,12 @@
 """Bodies as they come: parts for who asks, and nothing that nobody asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
+from body_scene import MOST, Wire, run
 
 from deeptoken.api.body import CONTINUE, Body
 from deeptoken.errors import RequestTooLarge, UnsupportedMedia
-
-MOST = 100
-
-
-class Wire:
-    """A connection that nothing comes on but what a test feeds."""
-
-    def __init__(self) -> None:
-        self.left = False
-        self.loop = asyncio.get_running_loop()
-        self.wanted = 0
-        self.said = b""
-        self.transport: Any = self
-
-    def write(self, data: bytes) -> None:
-        self.said += data
-
-    def read_on(self) -> None:
-        self.wanted += 1
-
-
-def run(main: Callable[[Wire], Awaitable[None]]) -> None:
-    async def started() -> None:
-        async with asyncio.timeout(5):
-            await main(Wire())
-
-    asyncio.run(started())
 
 
 def body(wire: Wire, *, expected: bool = False, **headers: str) -> Body:

@@ -20,6 +20,7 @@ TOKENS = Usage(prompt=2, prompt_audio=50, completion=9)
 
 class Heard:
     taken = True
+    awaited = False
     given_at = None
     content_type = ""
     likely_s = 7

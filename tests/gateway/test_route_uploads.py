@@ -25,6 +25,7 @@ AWAY = Failure(cause="connect", message="away")
 
 class Once:
     taken = False
+    awaited = False
     given_at = None
     content_type = ""
     likely_s = 1

@@ -24,6 +24,7 @@ class Slow:
     """The last of it went on so many seconds ago, whatever the clock says."""
 
     taken = False
+    awaited = False
     content_type = "multipart/form-data; boundary=x"
     likely_s = 1
     size = None

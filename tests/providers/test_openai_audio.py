@@ -35,6 +35,7 @@ class Given:
 
 class Incoming:
     taken = False
+    awaited = False
     given_at = None
     content_type = FORM
     likely_s = 7

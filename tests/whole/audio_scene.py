@@ -120,6 +120,21 @@ def hears(raw: bytes) -> Script:
     return script
 
 
+class Cut:
+    """A provider that hears until the gateway leaves."""
+
+    def __init__(self, raw: bytes = b"") -> None:
+        self.asked = asyncio.Event()
+        self.heard: asyncio.Future[tuple[bytes, bool]] = asyncio.get_running_loop().create_future()
+        self._raw = raw
+
+    async def __call__(self, hearing: Hearing) -> None:
+        self.asked.set()
+        if self._raw:
+            await hearing.say(self._raw)
+        self.heard.set_result(await hearing.rest())
+
+
 def told(fields: dict[str, Any], *, kind: str = JSON) -> bytes:
     """An answer in JSON."""
     return answer(json.dumps(fields).encode(), kind)

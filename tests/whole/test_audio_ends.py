@@ -8,6 +8,7 @@ import pytest
 from audio_scene import (
     END,
     HEARD,
+    Cut,
     Ear,
     Hearing,
     Scene,
@@ -81,21 +82,6 @@ async def labelled(scene: Scene, label: str) -> UsageRecord:
             if row.request_id == label:
                 return row
     raise AssertionError(f"there is no row {label}")
-
-
-class Cut:
-    """A provider that hears until the gateway leaves."""
-
-    def __init__(self, raw: bytes = b"") -> None:
-        self.asked = asyncio.Event()
-        self.heard: asyncio.Future[tuple[bytes, bool]] = asyncio.get_running_loop().create_future()
-        self._raw = raw
-
-    async def __call__(self, hearing: Hearing) -> None:
-        self.asked.set()
-        if self._raw:
-            await hearing.say(self._raw)
-        self.heard.set_result(await hearing.rest())
 
 
 @pytest.mark.parametrize(
@@ -320,55 +306,6 @@ def test_once_the_form_has_begun_to_go_out_nobody_else_is_asked(scene: Scene, ca
         assert scene.ear.heard[f"second-{case}"] == []
         row = await row_of(scene.gateway, reply.headers["x-deeptoken-id"])
         assert (row.outcome, row.charged) == ("failed", 0)
-
-    scene.run(main)
-
-
-def test_a_provider_that_takes_its_time_makes_the_caller_wait_and_nobody_is_late(scene: Scene) -> None:
-    async def main() -> None:
-        resume = asyncio.Event()
-
-        async def script(hearing: Hearing) -> None:
-            await resume.wait()
-            await hearing.all()
-            await hearing.say(told(HEARD))
-
-        scene.ear.scripts["up"] = script
-        body = recording("m/up", bytes(MOST - 1024))
-        connection = await scene.gateway.connect()
-        raw: socket.socket = connection.writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
-        connection.write(scene.head(len(body)) + body)
-        done = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(1.0, done.set_result, None)
-        await done
-
-        resume.set()
-        reply = await connection.reply()
-
-        assert (reply.status, reply.json) == (200, HEARD)
-
-    scene.run(main)
-
-
-def test_a_deadline_holds_while_the_form_comes(scene: Scene) -> None:
-    async def main() -> None:
-        cut = scene.ear.scripts["up"] = Cut()
-        connection = await scene.gateway.connect()
-        connection.write(scene.head(len(LARGE), x_deeptoken_timeout="0.6"))
-        connection.write(LARGE[:MEBIBYTE])
-        trickling = asyncio.create_task(trickle(connection))
-
-        reply = await connection.reply()
-
-        trickling.cancel()
-        assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
-        assert not (await cut.heard)[1]
-
-    async def trickle(connection: Connection) -> None:
-        for place in range(MEBIBYTE, len(LARGE)):
-            connection.write(LARGE[place : place + 1])
-            await asyncio.sleep(0.1)
 
     scene.run(main)
 

@@ -141,6 +141,33 @@ def test_a_field_that_stands_behind_the_file_is_read_before_the_form_goes_on_if_
     assert gone(made) == form(audio(), THERE)
 
 
+@pytest.mark.parametrize("size", [1, 7, 5_000])
+def test_a_form_has_a_digest_as_soon_as_it_is_known_and_the_same_however_it_comes(size: int) -> None:
+    def known(*parts: bytes, size: int = 1 << 20) -> bytes:
+        made = Form(BOUNDARY)
+        for piece in cut(form(*parts), size):
+            made.feed(piece)
+            if made.known:
+                return made.digest
+        raise AssertionError
+
+    language, late = part("language", "de"), part("prompt", "x")
+    same = known(MODEL, language, audio(LONG), late)
+    last = known(audio(LONG), language, MODEL)
+
+    assert known(MODEL, language, audio(LONG), late, size=size) == same
+    assert known(audio(LONG), language, MODEL, size=size) == last
+    others = [
+        known(MODEL, part("language", "fr"), audio(LONG), late),
+        known(MODEL, part("languag", "ede"), audio(LONG), late),
+        known(MODEL, language, audio(b"x" + LONG), late),
+        known(MODEL, language, audio(LONG, filename="b.wav"), late),
+        last,
+        known(audio(LONG), part("language", "fr"), MODEL),
+    ]
+    assert len({same, *others}) == 7
+
+
 def test_what_stands_behind_the_file_of_a_form_that_goes_on_as_it_comes_is_not_read() -> None:
     late, early = part("stream", "true"), part("stream", "false")
 

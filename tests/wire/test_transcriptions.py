@@ -19,6 +19,7 @@ class Nowhere:
     """A body that nobody takes."""
 
     taken = False
+    awaited = False
     given_at = None
     content_type = "multipart/form-data; boundary=3f9c0a"
     likely_s = 7

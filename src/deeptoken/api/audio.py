@@ -5,10 +5,11 @@ the model stands behind the file, to its end. Then it waits, unread, until someb
 kept once it went on, and nothing is read faster than it goes on.
 """
 
-from hashlib import sha256
+from functools import partial
 
 from deeptoken import clock
 from deeptoken.api.body import Body
+from deeptoken.api.exchange import Exchange
 from deeptoken.wire import sound, transcriptions
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.form import Form
@@ -20,14 +21,16 @@ AUDIO = {f"/v1/{name}": name for name in (TRANSCRIPTIONS, TRANSLATIONS)}
 """The endpoints, and the name of the task of each."""
 
 
-async def receive(body: Body, content_type: str | None, most: int, name: str) -> tuple[Chat, bytes]:
-    """The task `name` that a form asks for, of at most so many bytes; and what a repeat has in common with
-    it: what there is of the form before it goes on.
+async def receive(exchange: Exchange, name: str, most: int) -> tuple[Chat, bytes]:
+    """The task `name` that a form asks for, of at most so many bytes; and what stands for the form where a
+    repeat is compared.
 
     Raises:
         UnsupportedMedia, BadRequest, RequestTooLarge: it asks for no such task, or cannot go on.
+        RequestTimeout: it did not come in time.
     """
-    return await Recording(body, boundary(content_type), most).chat(name)
+    recording = Recording(exchange.body, boundary(exchange.header(b"content-type")), most)
+    return await exchange.in_time(partial(recording.chat, name))
 
 
 class Recording:
@@ -36,6 +39,7 @@ class Recording:
     def __init__(self, body: Body, divides: bytes, most: int) -> None:
         self.taken = False
         self.given_at: float | None = None
+        self.awaited = False
         self.content_type = content_type(divides)
         self._body = body
         self._most = most
@@ -53,10 +57,9 @@ class Recording:
         """See `receive`."""
         while not self._form.known and not self._whole:
             await self._read()
-        form, told = self._form, self._body.told
-        chat = transcriptions.read(name, form, self._most if told is None else told, self)
-        fields = [(name, form.values[name]) for name in sorted(form.values)]
-        return chat, repr((fields, form.file, told)).encode() + sha256(form.file_head).digest()
+        told = self._body.told
+        chat = transcriptions.read(name, self._form, self._most if told is None else told, self)
+        return chat, b"%b %d" % (self._form.digest, told or 0)
 
     async def piece(self, model: str) -> bytes:
         """The next bytes that go on; empty at the end."""
@@ -72,7 +75,10 @@ class Recording:
         return None if told is None else self._form.size(told, model)
 
     async def _read(self) -> None:
-        self._form.feed(await self._body.part())
+        self.awaited = True
+        data = await self._body.part()
+        self.awaited = False
+        self._form.feed(data)
         if self._body.complete:
             # Before the last bytes go on: a form that is cut short must not look like a whole one.
             self._form.end()

@@ -207,9 +207,8 @@ class V1:
 
     async def _audio(self, exchange: Exchange) -> None:
         exchange.form = TASK
-        kind, most = exchange.header(b"content-type"), self._server.body_bytes_max
-        reading = partial(receive, exchange.body, kind, most, AUDIO[exchange.path])
-        exchange.call.receive = partial(exchange.in_time, reading)
+        name, most = AUDIO[exchange.path], self._server.body_bytes_max
+        exchange.call.receive = partial(receive, exchange, name, most)
         await self._chat_completions(exchange)
 
     def _note(self, exchange: Exchange) -> None:

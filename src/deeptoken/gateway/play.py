@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from deeptoken import clock
 from deeptoken.catalog.model import Candidate
+from deeptoken.gateway.uploads import drained
 from deeptoken.gateway.upstream import Wanted
 from deeptoken.net import Lost, Stalled
 from deeptoken.providers.sim import Played, Step, play
-from deeptoken.wire.http import Upload
 
 
 async def playing(at: Candidate, wanted: Wanted) -> "Playing":
@@ -18,7 +18,7 @@ async def playing(at: Candidate, wanted: Wanted) -> "Playing":
         Lost, Stalled: as a network would.
     """
     if wanted.upload is not None:
-        await _drained(wanted.upload.named(at.upstream_model))
+        await drained(wanted.upload.named(at.upstream_model))
     options = at.channel.options.get("sim") or {}
     played = play(
         wanted.chat,
@@ -94,12 +94,6 @@ class Playing:
         if self._next is None:
             self._next = next(self._steps, None)
         return self._next
-
-
-async def _drained(upload: Upload) -> None:
-    """Whoever plays a provider hears all of it."""
-    while await upload.read():
-        pass
 
 
 async def _until(moment: float) -> None:

@@ -14,12 +14,12 @@ from deeptoken import clock
 from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import UNSENDABLE, final, invalid
+from deeptoken.gateway.uploads import in_time
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
-from deeptoken.request import in_time
 from deeptoken.wire.chat import Chat
 from deeptoken.wire.http import Unsendable
 from deeptoken.wire.task import Incoming
@@ -265,6 +265,8 @@ class Upstream:
 
         Raises:
             BadRequest: this provider cannot do what is asked.
+            RequestTimeout: the body did not come in time.
+            Whatever is wrong with a body that is not read whole.
         """
         wanted.accepted, wanted.heard = None, []
         provider = self._providers[at.channel.provider]
@@ -277,9 +279,8 @@ class Upstream:
         first_by = min(began + patience_s, wanted.deadline)
         try:
             sending = self._send(provider, at, wanted, first_by)
-            if wanted.upload is not None:
-                sending = in_time(sending, max(SOME, wanted.deadline - began))
-            response = await sending
+            upload = wanted.upload
+            response = await (sending if upload is None else in_time(sending, upload, wanted.deadline))
         except NetError as error:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
@@ -290,9 +291,9 @@ class Upstream:
             return error.failure
         except Unsendable:
             return UNSENDABLE
-        if wanted.upload is not None:
+        if upload is not None:
             # How long its sender took is no matter of the provider.
-            began = wanted.upload.given_at or clock.monotonic()
+            began = upload.given_at or clock.monotonic()
             first_by = min(began + patience_s, wanted.deadline)
         try:
             answer = Answer(at, response, wanted.deadline)

@@ -13,6 +13,7 @@ have changed where it goes. In another order all of it must come first.
 """
 
 from collections import deque
+from hashlib import sha256
 
 from deeptoken.errors import BadRequest, RequestTooLarge
 from deeptoken.wire.chat import OURS
@@ -60,6 +61,7 @@ class Form:
         self._less = 0
         """Bytes that are left out or replaced."""
         self._model_leads = False
+        self._said = sha256()
 
     @property
     def ended(self) -> bool:
@@ -70,6 +72,14 @@ class Form:
         if not self._flows:
             return self.ended
         return self._file_whole or len(self.file_head) >= FILE_HEAD_BYTES
+
+    @property
+    def digest(self) -> bytes:
+        """Stands for the form once it is known, however its bytes came: for the file's beginning and the
+        fields, those before the file where it goes on as it comes."""
+        said = self._said.copy()
+        said.update(self.file_head)
+        return said.digest()
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body.
@@ -112,6 +122,8 @@ class Form:
     def _begin(self, event: Begin) -> None:
         part = self._part = event.part
         self._size = 0
+        if not self._flows:
+            self._said.update(repr(part).encode())
         if part.name == MODEL or part.name in OURS:
             self._only_once(part)
             self._less += len(event.raw)
@@ -142,6 +154,8 @@ class Form:
         part = self._part
         assert part is not None
         self._size += len(data)
+        if part.filename is None and part is not self.file and not self._flows:
+            self._said.update(data)
         if part is self.file:
             self.file_bytes += len(data)
             if len(self.file_head) < FILE_HEAD_BYTES:

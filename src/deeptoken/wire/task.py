@@ -30,6 +30,10 @@ class Incoming(Protocol):
         """When the last of it went on, on the monotonic clock."""
 
     @property
+    def awaited(self) -> bool:
+        """Its sender is waited for, who is slower than whoever takes it."""
+
+    @property
     def content_type(self) -> str: ...
 
     @property
