@@ -127,7 +127,7 @@ def test_a_channel_of_the_file_is_tested_with_the_credential_that_the_file_names
     assert json.loads(there.stdout)["cause"] == "connect"
 
 
-def test_a_channel_that_names_no_model_is_tested_with_its_cheapest(tmp_path: Path) -> None:
+def test_a_channel_that_names_no_model_is_tested_with_its_cheapest_that_talks(tmp_path: Path) -> None:
     place, asked = install(tmp_path), []
 
     def answer(path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
@@ -140,8 +140,10 @@ def test_a_channel_that_names_no_model_is_tested_with_its_cheapest(tmp_path: Pat
         place.done("channels", "enable", "real")
         models = [row for row in place.rows("models", "list") if row["channels"][0]["channel"] == "real"]
 
+    talking = [one for one in models if float(one["prices"]["completion"])]
+    assert len(talking) < len(models)
     cheapest = min(
-        models, key=lambda one: float(one["prices"]["prompt"]) + float(one["prices"]["completion"])
+        talking, key=lambda one: float(one["prices"]["prompt"]) + float(one["prices"]["completion"])
     )
     assert row["model"] == cheapest["id"]
     assert asked == [row["upstream_model"]]

@@ -76,7 +76,10 @@ def _candidate(settings: Settings, channel: Channel, model: str | None) -> Candi
 
 
 def _cheapest(settings: Settings, channel: Channel) -> Candidate:
-    """What the channel serves without naming it, by a token in and a token out."""
+    """What the channel serves without naming it, by a token in and a token out.
+
+    What makes vectors or judges has no price for tokens out, and no chats: it comes last.
+    """
     alone = msgspec.structs.replace(channel, enabled=True)
     with reader(settings) as books:
         catalog = Catalog.build([alone], settings.models, book(books), settings.groups)
@@ -87,7 +90,7 @@ def _cheapest(settings: Settings, channel: Channel) -> Candidate:
             f"The channel {channel.name} names no model, and the price book knows none of "
             f"{channel.provider}: say which by --model."
         )
-    return min(served, key=lambda at: (_price(at), at.model.id))
+    return min(served, key=lambda at: (not at.model.price.rates.completion, _price(at), at.model.id))
 
 
 def _price(at: Candidate) -> int:
