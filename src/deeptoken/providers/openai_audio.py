@@ -21,11 +21,11 @@ from deeptoken.catalog.model import Candidate
 from deeptoken.providers import refusal
 from deeptoken.providers.base import Asked, Malformed, Piece, Reply
 from deeptoken.providers.host import Host, headers, url
-from deeptoken.providers.raw import EVENTS, RawStream
+from deeptoken.providers.raw import EVENTS, EventStream, RawStream
 from deeptoken.wire.choice import FIELDS, NULL, encode
 from deeptoken.wire.completion import COSTS, COUNT_MAX
 from deeptoken.wire.http import HttpRequest
-from deeptoken.wire.sse import Event, EventTooLarge, Reader
+from deeptoken.wire.sse import Event
 from deeptoken.wire.task import Task
 from deeptoken.wire.usage import Usage
 
@@ -116,26 +116,14 @@ def stream(asked: Asked) -> RawStream:
     return Relayed(asked) if kind == EVENTS else Whole(asked)
 
 
-class Relayed(RawStream):
-    """Events until the last one. Bytes may be cut anywhere."""
+class Relayed(EventStream):
+    """Those of a transcription, as they came."""
 
     def __init__(self, asked: Asked) -> None:
         super().__init__(asked, f"{EVENTS}; charset=utf-8")
-        self._reader = Reader()
-        self._finished = False
-
-    def feed(self, data: bytes) -> Iterator[Piece]:
-        try:
-            events = self._reader.feed(data)
-        except EventTooLarge as error:
-            raise Malformed(str(error)) from None
-        yield from self._read(events)
 
     def end(self) -> Iterator[Piece]:
-        if not self.done:
-            yield from self._read(self._reader.end())
-        if not self._finished:
-            raise Malformed("the stream was cut before its last event")
+        yield from super().end()
         self.done = True
 
     def _read(self, events: Iterable[Event]) -> Iterator[Piece]:

@@ -88,7 +88,7 @@ class Bytes(RawStream):
         return [Piece(finish=True)]
 
 
-class _Events(RawStream):
+class EventStream(RawStream):
     """Events until the last one. Bytes may be cut anywhere."""
 
     def __init__(self, asked: Asked, content_type: str) -> None:
@@ -108,6 +108,13 @@ class _Events(RawStream):
             yield from self._read(self._reader.end())
         if not self._finished:
             raise Malformed("the stream was cut before its last event")
+
+    def _read(self, events: Iterable[Event]) -> Iterator[Piece]:
+        raise NotImplementedError
+
+
+class _Events(EventStream):
+    """Those of OpenAI's tasks."""
 
     def _read(self, events: Iterable[Event]) -> Iterator[Piece]:
         for event in events:
