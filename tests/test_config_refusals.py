@@ -58,7 +58,24 @@ WRONG = [
     ("[server]\nport = 1\n[sevrer.tls]\nkey = 1", 3, 'unknown key "sevrer"; did you mean "server"?'),
     ("[server]\nport = 1\n[[chanels]]\nname = 1", 3, 'unknown key "chanels"; did you mean "channels"?'),
     ("[databse]\nurl = 1", 1, 'unknown key "databse"; did you mean "database"?'),
-    ('[[organizations]]\nslug = "acme"', 1, "organizations are not in this version"),
+    ('[[organizations]]\nslug = "acme"', 1, 'organization "acme": "owner" is missing'),
+    ('[[users]]\nname = "ops"\n[[organizations]]\nslug = "Acme!"\nowner = "ops"', 4, "is no slug"),
+    (
+        '[[users]]\nname = "ops"\n[[organizations]]\nslug = "acme"\nowner = "ops"\nmode = "loose"',
+        6,
+        'there is no mode "loose"',
+    ),
+    (
+        '[[users]]\nname = "ops"\n[[organizations]]\nslug = "a"\nowner = "ops"\nmembers = [{user = "ops"}]',
+        6,
+        "is a member already, or the owner",
+    ),
+    (
+        '[[users]]\nname = "ops"\n[[users]]\nname = "bob"\n[[organizations]]\nslug = "acme"\nowner = "ops"\n'
+        'members = [{user = "bob", role = "owner"}]',
+        8,
+        'there is no role "owner"',
+    ),
     ('[channels]\nname = "a"', 1, "expected [[channels]], one for each, found a table"),
     ("channels = [1]", 1, "the channel number 1: expected a table, found 1"),
     (f'{CHANNEL}api_ky = "hidden"', 4, 'channel "a", api_ky: unknown key "api_ky"; did you mean "api_key"?'),
@@ -155,7 +172,7 @@ WRONG = [
     ('[[users]]\nname = "user:ops"', 2, "a user's name has no spaces and no colon"),
     (f"{USER}{USER}", 4, 'there are two users "ops"'),
     (f'[[keys]]\nname = "ci"\nowner = "bob"\n{SECRET_LINE}', 3, 'key "ci", owner: there is no user "bob"'),
-    (f'[[keys]]\nname = "ci"\nowner = "org:acme"\n{SECRET_LINE}', 3, "this version has no organizations"),
+    (f'[[keys]]\nname = "ci"\nowner = "org:acme"\n{SECRET_LINE}', 3, 'there is no organization "acme"'),
     (
         f'[[keys]]\nname = "ops/ci"\nowner = "ops"\n{SECRET_LINE}{USER}',
         2,

@@ -162,8 +162,11 @@ class Whole:
         connection.close()
         return reply
 
+    def reader(self) -> Reader:
+        return Reader(self.folder / "deeptoken.db")
+
     def rows(self) -> list[UsageRecord]:
-        with Reader(self.folder / "deeptoken.db") as reader:
+        with self.reader() as reader:
             return reader.usages(UsageFilter())
 
     async def credits(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from deeptoken import config_options
+from deeptoken import config_options, config_people
 from deeptoken import config_sections as sections
 from deeptoken.config_fields import Field, Wrong, nearest, quote, table, tables
 from deeptoken.config_lines import Lines, Path
@@ -26,9 +26,8 @@ from deeptoken.settings import ConfigError, Settings
 FILE = "deeptoken.toml"
 PREFIX = "DEEPTOKEN_"
 FILE_VARIABLE = "DEEPTOKEN_CONFIG"
-SECTIONS = ("server", "database", "channels", "models", "groups", "users", "keys")
+SECTIONS = ("server", "database", "channels", "models", "groups", "users", "organizations", "keys")
 NOT_HERE: Mapping[Path, str] = {
-    ("organizations",): "organizations are not in this version",
     ("secrets_key",): "with SQLite the secrets key is a file beside the database",
 }
 """Keys that a later version knows. A limit that cannot take effect is refused, not ignored."""
@@ -139,11 +138,19 @@ def _settings(
         for where, one in _each(raw, "channels")
     )
     models = tuple(sections.read_model(one, where) for where, one in _each(raw, "models"))
-    users = tuple(sections.read_user(one, where, groups=groups) for where, one in _each(raw, "users"))
-    keys = tuple(sections.read_key(one, where, sources, users=users) for where, one in _each(raw, "keys"))
+    users = tuple(config_people.read_user(one, where, groups=groups) for where, one in _each(raw, "users"))
+    organizations = tuple(
+        config_people.read_organization(one, where, users=users, groups=groups)
+        for where, one in _each(raw, "organizations")
+    )
+    owners = [f"user:{user.name}" for user in users] + [f"org:{org.slug}" for org in organizations]
+    keys = tuple(sections.read_key(one, where, sources, owners=owners) for where, one in _each(raw, "keys"))
     sections.unique([(c.name, ("channels", n, "name")) for n, c in enumerate(channels)], "channels")
     sections.unique([(m.id, ("models", n, "id")) for n, m in enumerate(models)], "models")
     sections.unique([(u.name, ("users", n, "name")) for n, u in enumerate(users)], "users")
+    sections.unique(
+        [(o.slug, ("organizations", n, "slug")) for n, o in enumerate(organizations)], "organizations"
+    )
     sections.unique([(f"{k.name} of {k.owner}", ("keys", n, "name")) for n, k in enumerate(keys)], "keys")
     digests = [k.digest for k in keys]
     for n, digest in enumerate(digests):
@@ -159,6 +166,7 @@ def _settings(
         models=models,
         groups=groups,
         users=users,
+        organizations=organizations,
         keys=keys,
     )
 
@@ -249,7 +257,7 @@ def _place(path: Path, raw: Mapping[str, Any]) -> str:
     if len(path) < 2 or not isinstance(path[1], int):
         return ".".join(str(part) for part in path)
     one = raw[str(path[0])][path[1]]
-    name = one.get("name") or one.get("id") if isinstance(one, dict) else None
+    name = one.get("slug") or one.get("name") or one.get("id") if isinstance(one, dict) else None
     what = str(path[0]).removesuffix("s")
     who = f"{what} {quote(name)}" if isinstance(name, str) else f"the {what} number {path[1] + 1}"
     rest = ".".join(str(part) for part in path[2:])

@@ -37,7 +37,7 @@ from deeptoken.config_fields import (
 )
 from deeptoken.config_lines import Path
 from deeptoken.config_options import OPTION_FIELDS, OPTIONS
-from deeptoken.settings import Database, DeclaredKey, DeclaredUser, Secret, Server, Tls
+from deeptoken.settings import Database, DeclaredKey, Secret, Server, Tls
 
 CEILINGS = ("5h", "1d", "7d")
 MODALITIES = ("text", "image", "audio", "video", "file")
@@ -212,27 +212,13 @@ def read_model(raw: Any, path: Path) -> Entry:
     )
 
 
-def user_fields(groups: tuple[Group, ...]) -> dict[str, Field]:
-    return {
-        "name": Field(_account, needed=True),
-        "tier": Field(one_of([group.name for group in groups], "tier")),
-        "operator": Field(flag),
-        "grant_usd": Field(amount),
-    }
-
-
-def read_user(raw: Any, path: Path, *, groups: tuple[Group, ...]) -> DeclaredUser:
-    """One ``[[users]]``."""
-    values = read_table(raw, path, user_fields(groups))
-    return DeclaredUser(grant=values.pop("grant_usd", 0), **values)
-
-
-def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, Field]:
+def key_fields(sources: Sources, owners: Collection[str]) -> dict[str, Field]:
+    """`owners` are ``user:ops``, ``org:acme``."""
     return {
         "name": Field(key_name, needed=True),
         "secret": Field(sources.secret),
         "sha256": Field(sha256),
-        "owner": Field(partial(_owner, users=[user.name for user in users]), needed=True),
+        "owner": Field(partial(_owner, owners=owners), needed=True),
         "models": Field(many(pattern)),
         "ips": Field(many(network)),
         "ceilings": Field(_ceilings),
@@ -245,9 +231,9 @@ def key_fields(sources: Sources, users: tuple[DeclaredUser, ...]) -> dict[str, F
     }
 
 
-def read_key(raw: Any, path: Path, sources: Sources, *, users: tuple[DeclaredUser, ...]) -> DeclaredKey:
+def read_key(raw: Any, path: Path, sources: Sources, *, owners: Collection[str]) -> DeclaredKey:
     """One ``[[keys]]``: its secret, or the SHA-256 of it."""
-    values = read_table(raw, path, key_fields(sources, users))
+    values = read_table(raw, path, key_fields(sources, owners))
     secret, digest = values.pop("secret", None), values.pop("sha256", None)
     if (secret is None) == (digest is None):
         raise Wrong(path, 'a key needs its "secret", or the "sha256" of it, and not both')
@@ -369,19 +355,14 @@ MODEL: Mapping[str, Field] = {
 }
 
 
-def _account(value: Any, path: Path) -> str:
-    """A user's name or e-mail address."""
-    if any(c.isspace() or c == ":" for c in text(value, path)):
-        raise Wrong(path, "a user's name has no spaces and no colon")
-    return str(value)
-
-
-def _owner(value: Any, path: Path, *, users: list[str]) -> str:
-    if text(value, path).startswith("org:"):
-        raise Wrong(path, "this version has no organizations: name a user")
-    name = value.removeprefix("user:")
-    one_of(users, "user")(name, path)
-    return f"user:{name}"
+def _owner(value: Any, path: Path, *, owners: Collection[str]) -> str:
+    """Without a prefix it is a user."""
+    kind, mark, name = text(value, path).partition(":")
+    if not mark:
+        kind, name = "user", kind
+    known = [owner.removeprefix(f"{kind}:") for owner in owners if owner.startswith(f"{kind}:")]
+    one_of(known, "organization" if kind == "org" else "user")(name, path)
+    return f"{kind}:{name}"
 
 
 def _ceilings(value: Any, path: Path) -> dict[str, int]:

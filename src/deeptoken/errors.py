@@ -9,6 +9,8 @@
     │   ├── AddressNotAllowed     403  ip_not_allowed
     │   ├── PermissionDenied      403  permission_denied
     │   ├── AccountSuspended      403  account_suspended
+    │   ├── NotAMember            403  not_a_member
+    │   ├── OrganizationMismatch  403  org_mismatch
     │   ├── ModelNotFound         404  model_not_found
     │   ├── OrganizationNotFound  404  org_not_found
     │   ├── NotFound              404  not_found
@@ -16,8 +18,10 @@
     │   ├── RequestTimeout        408  request_timeout
     │   ├── IdempotencyRunning    409  idempotency_in_progress
     │   ├── IdempotencyCompleted  409  idempotency_completed
+    │   ├── Conflict              409  conflict
     │   ├── RequestTooLarge       413  request_too_large          (431 for its head)
     │   ├── UnsupportedMedia      415  unsupported_media_type
+    │   ├── PreconditionFailed    412  precondition_failed
     │   ├── IdempotencyMismatch   422  idempotency_mismatch
     │   ├── ClientGone            499  client_closed_request      (only in logs and usage rows)
     │   └── UpstreamRefused       4xx  the provider's own code    passed on
@@ -124,6 +128,18 @@ class AccountSuspended(Refused):
     code = "account_suspended"
 
 
+class NotAMember(Refused):
+    status = 403
+    code = "not_a_member"
+
+
+class OrganizationMismatch(Refused):
+    """A key of one organization names another."""
+
+    status = 403
+    code = "org_mismatch"
+
+
 class ModelNotFound(Refused):
     status = 404
     code = "model_not_found"
@@ -190,6 +206,20 @@ class IdempotencyCompleted(Refused):
     @property
     def should_retry(self) -> bool | None:
         return False
+
+
+class Conflict(Refused):
+    """What is wanted contradicts what is there."""
+
+    status = 409
+    code = "conflict"
+
+
+class PreconditionFailed(Refused):
+    """A change that was made from what is no longer there."""
+
+    status = 412
+    code = "precondition_failed"
 
 
 class RequestTooLarge(Refused):

@@ -7,19 +7,19 @@ The file owns what it declares; money and people that leave it stay.
 """
 
 import asyncio
-import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts.callers import people
+from deeptoken.accounts.declared import member_rows, organization_rows
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.entry import Entry
-from deeptoken.catalog.model import Channel, Group
+from deeptoken.catalog.model import Channel
 from deeptoken.catalog.seed import load_seed
 from deeptoken.gateway.snapshot import Snapshot
-from deeptoken.identity.caller import Caller
-from deeptoken.identity.keys import Keys, declared_limits, milliseconds
+from deeptoken.identity.keys import declared_limits, milliseconds
 from deeptoken.ledger.postings import Answer, Grant, OpenWallet, Posting, Rejected
 from deeptoken.settings import DeclaredKey, Settings
 from deeptoken.store.ledger import Ledger
@@ -41,7 +41,10 @@ async def declare(settings: Settings, ledger: Ledger, reader: Reader) -> None:
     """
     await _declare_prices(settings, ledger, reader)
     users = await _declare_users(settings, ledger, reader)
-    await _declare_keys(settings, ledger, reader, users)
+    await post_all(ledger, organization_rows(settings.organizations, reader))
+    await post_all(ledger, member_rows(settings.organizations, reader, users))
+    owners = {name: id for id, name in reader.owners().items()}
+    await _declare_keys(settings, ledger, reader, owners)
 
 
 async def _declare_prices(settings: Settings, ledger: Ledger, reader: Reader) -> None:
@@ -59,7 +62,7 @@ async def _declare_prices(settings: Settings, ledger: Ledger, reader: Reader) ->
             if entry.rates is not None
         ]
         prices += [statements.set_model(book_key(entry), entry) for entry in seed]
-    await _all(ledger, prices)
+    await post_all(ledger, prices)
 
 
 async def _declare_users(settings: Settings, ledger: Ledger, reader: Reader) -> dict[str, str]:
@@ -80,9 +83,9 @@ async def _declare_users(settings: Settings, ledger: Ledger, reader: Reader) -> 
     for user in list(known.values()):
         if user.from_file and user.name not in named:
             changes.append(statements.set_user(msgspec.structs.replace(user, from_file=False)))
-    await _all(ledger, changes)
-    await _all(ledger, [OpenWallet(wallet=known[name].id) for name in named])
-    await _all(
+    await post_all(ledger, changes)
+    await post_all(ledger, [OpenWallet(wallet=known[name].id) for name in named])
+    await post_all(
         ledger,
         [
             Grant(
@@ -99,13 +102,13 @@ async def _declare_users(settings: Settings, ledger: Ledger, reader: Reader) -> 
     return {user.name: user.id for user in known.values()}
 
 
-async def _declare_keys(settings: Settings, ledger: Ledger, reader: Reader, users: dict[str, str]) -> None:
+async def _declare_keys(settings: Settings, ledger: Ledger, reader: Reader, owners: dict[str, str]) -> None:
     rows = reader.keys()
     known = {(key.owner, key.name): key for key in rows}
     changes: list[Posting] = []
     named = set()
     for declared in settings.keys:
-        owner = users[declared.owner.removeprefix("user:")]
+        owner = owners[declared.owner]
         named.add((owner, declared.name))
         key = known.get((owner, declared.name))
         wanted = _declared(declared, owner, key)
@@ -119,7 +122,7 @@ async def _declare_keys(settings: Settings, ledger: Ledger, reader: Reader, user
         for place, key in known.items()
         if key.from_file and place not in named and key.out_of_file_us is None
     ]
-    await _all(ledger, changes)
+    await post_all(ledger, changes)
 
 
 def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
@@ -147,7 +150,7 @@ def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
     )
 
 
-async def _all(ledger: Ledger, postings: Iterable[Posting]) -> list[Answer]:
+async def post_all(ledger: Ledger, postings: Iterable[Posting]) -> list[Answer]:
     answers = await asyncio.gather(*(ledger.post(posting) for posting in postings))
     for answer in answers:
         if isinstance(answer, Rejected):
@@ -184,23 +187,14 @@ def snapshot(settings: Settings, reader: Reader, secrets: Secrets) -> Snapshot:
         StoreError: a channel's credential cannot be opened.
     """
     prices = _prices(reader)
-    groups = {group.name: group for group in settings.groups}
+    keys, organizations = people(reader, {group.name: group for group in settings.groups})
     catalog = Catalog.build(
         channels=[*settings.channels, *_stored_channels(settings, reader, secrets)],
         models=[_priced(entry, prices) for entry in settings.models],
         book=[_priced(entry, prices) for entry in reader.models()],
         groups=settings.groups,
     )
-    users = {user.id: user for user in reader.users()}
-    callers: dict[bytes, Caller] = {}
-    revoked: set[bytes] = set()
-    rows = reader.keys()
-    for key in rows:
-        if key.revoked_us is not None:
-            revoked.add(key.sha256)
-        elif key.out_of_file_us is None and key.owner in users:
-            callers[key.sha256] = caller_of(key, users[key.owner], groups)
-    return Snapshot(keys=Keys(callers, revoked), catalog=catalog)
+    return Snapshot(keys=keys, organizations=organizations, catalog=catalog)
 
 
 def _prices(reader: Reader) -> dict[str, PriceVersion]:
@@ -213,24 +207,6 @@ def _priced(entry: Entry, prices: dict[str, PriceVersion]) -> Entry:
         return entry
     price = version.price
     return msgspec.structs.replace(entry, rates=price.rates, tiers=price.tiers, price_id=price.id)
-
-
-def caller_of(key: Key, user: User, groups: Mapping[str, Group]) -> Caller:
-    """A key as the path of a call knows it, with what that needs of its owner."""
-    return Caller(
-        key=key.id,
-        key_name=key.name,
-        owner=f"user:{user.name}",
-        wallet=user.id,
-        group=groups.get(user.tier or "default") or groups["default"],
-        models=key.models,
-        networks=tuple(ipaddress.ip_network(text) for text in key.ips),
-        limits=key.limits,
-        timeout_s=None if key.timeout_ms is None else key.timeout_ms / 1_000,
-        scope=key.scope,
-        expires_us=key.expires_us,
-        suspended=user.suspended_us is not None,
-    )
 
 
 def _stored_channels(settings: Settings, reader: Reader, secrets: Secrets) -> list[Channel]:

@@ -93,7 +93,7 @@ class DeclaredKey(msgspec.Struct, frozen=True):
 
     name: str
     owner: str
-    """``user:ops``."""
+    """``user:ops``, ``org:acme``."""
     digest: bytes
     """Empty where the secret was not fetched."""
     shown: str = ""
@@ -110,6 +110,34 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     expires_us: int | None = None
 
 
+MEMBER_ROLES = ("admin", "billing", "member", "viewer")
+"""What the file can make of a member; the owner stands beside them."""
+
+
+class DeclaredMember(msgspec.Struct, frozen=True):
+    """A member of a declared organization; `user` is a name."""
+
+    user: str
+    role: str = "member"
+    budget: NanoUsd | None = None
+    """A month."""
+
+
+class DeclaredOrganization(msgspec.Struct, frozen=True):
+    """An organization that the file declares, with its members. `grant` is credited once."""
+
+    slug: str
+    owner: str
+    """A user's name."""
+    name: str = ""
+    mode: Literal["strict", "fallback"] = "strict"
+    tier: str | None = None
+    budget: NanoUsd | None = None
+    """A month."""
+    members: tuple[DeclaredMember, ...] = ()
+    grant: NanoUsd = NanoUsd(0)
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All of a configuration."""
 
@@ -121,6 +149,7 @@ class Settings(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...] = (Group("default"),)
     """`default` is always one of them."""
     users: tuple[DeclaredUser, ...] = ()
+    organizations: tuple[DeclaredOrganization, ...] = ()
     keys: tuple[DeclaredKey, ...] = ()
     plain_secrets: tuple[str, ...] = ()
     """Where a secret stands in the file itself: ``channel "openai-main", api_key``."""

@@ -90,7 +90,7 @@ def test_create_says_which_limit_cannot_be(place: Installation, option: tuple[st
 
 def test_create_refuses_an_unknown_owner_a_taken_name_and_what_looks_like_an_id(place: Installation) -> None:
     assert 'did you mean "ops"?' in place.refusal("keys", "create", "x", "--owner", "opps")
-    assert "no organizations" in place.refusal("keys", "create", "x", "--owner", "org:acme")
+    assert "There is no organization" in place.refusal("keys", "create", "x", "--owner", "org:acme")
     assert "has a key ci already" in place.refusal("keys", "create", "ci", "--owner", "ops")
     assert "key_" in place.refusal("keys", "create", "key_1", "--owner", "ops")
 

@@ -82,9 +82,9 @@ def test_each_of_them_can_be_changed(path: Path) -> None:
 
     assert answers == [Done(changed) for changed in (True, False, True, True, True, True, False)]
     with Reader(path) as reader:
-        assert reader.users() == [replace(user, suspended_us=11)]
-        assert reader.keys() == [replace(key, last_used_us=12)]
-        assert reader.channels() == [channel]
+        assert reader.users() == [replace(user, suspended_us=11, version=3)]
+        assert reader.keys() == [replace(key, last_used_us=12, version=2)]
+        assert reader.channels() == [replace(channel, version=2)]
 
 
 def test_a_key_is_revoked_once_and_deleted_only_then_and_its_name_is_free_again(path: Path) -> None:

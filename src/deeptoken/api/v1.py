@@ -274,8 +274,9 @@ class V1:
     def _caller(self, exchange: Exchange) -> Caller:
         call = exchange.call
         keys = self._gateway.snapshot.keys
-        call.trace.caller = keys.authenticate(call.secret, call.address, clock.wall_us())
-        return call.trace.caller
+        caller = call.trace.caller = keys.authenticate(call.secret, call.address, clock.wall_us())
+        call.organization = exchange.header(b"x-deeptoken-org")
+        return self._gateway.snapshot.charged(call, caller)
 
     async def _models(self, exchange: Exchange) -> None:
         caller = self._caller(exchange)
@@ -313,7 +314,7 @@ class V1:
         asked = parse_qs(exchange.query).get("id", [""])[0]
         if not asked:
             raise BadRequest("id is required: the X-DeepToken-Id or X-Request-Id of a request.", param="id")
-        row = await self._books.generation(caller.wallet, asked)
+        row = await self._books.generation(caller.account, asked)
         if row is None:
             raise NotFound(f"No request of this key's owner has the id {asked!r}.", param="id")
         _json(exchange, row)

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from deeptoken import ids
+from deeptoken.accounts.callers import caller_named
 from deeptoken.cli.books import reader
 from deeptoken.cli.channel_health import reported
 from deeptoken.cli.gateway import with_url
@@ -26,7 +27,6 @@ from deeptoken.gateway.speed import Speed
 from deeptoken.gateway.wishes import read as read_wishes
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.keys import Keys
-from deeptoken.installation import caller_of
 from deeptoken.settings import Settings
 from deeptoken.wire.chat import Chat, read
 
@@ -123,9 +123,7 @@ def _caller(settings: Settings, key: str | None, group: str | None) -> Caller:
     if group is not None:
         raise Mistake("--key and --group contradict each other: a key has the group of its owner.")
     with reader(settings) as books:
-        row = find_key(books, key)
-        owner = next(user for user in books.users() if user.id == row.owner)
-    return caller_of(row, owner, {one.name: one for one in settings.groups})
+        return caller_named(books, find_key(books, key), {one.name: one for one in settings.groups})
 
 
 def _health(url: str | None, file: Path | None) -> Health:

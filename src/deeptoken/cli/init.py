@@ -8,7 +8,7 @@ import click
 from deeptoken.cli.keys import new_key
 from deeptoken.cli.options import Mistake, load, say, sentence, with_config
 from deeptoken.config_fields import Wrong
-from deeptoken.config_sections import user_fields
+from deeptoken.config_people import user_fields
 from deeptoken.installation import declare, new_user
 from deeptoken.ledger.postings import OpenWallet
 from deeptoken.settings import Settings

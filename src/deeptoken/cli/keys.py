@@ -9,7 +9,7 @@ import msgspec
 from deeptoken import clock, ids
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.key_rules import COUNTS, read_rules, ruled, with_rules
-from deeptoken.cli.names import USER, find_key, find_user, owner_names
+from deeptoken.cli.names import find_key, find_owner, owner_names
 from deeptoken.cli.options import Mistake, Trouble, duration, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
 from deeptoken.config_sections import CEILINGS
@@ -29,7 +29,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--owner", help="Just the keys of this user.")
+@click.option("--owner", help="Just the keys of this user, or of org:acme.")
 @click.option("--all", "every", is_flag=True, help="The revoked ones too.")
 @with_config
 @with_json
@@ -37,7 +37,7 @@ def list_keys(owner: str | None, every: bool, file: Path | None, as_json: bool) 
     """The keys, oldest first."""
     with reader(load(file)) as books:
         rows, owners = books.keys(), owner_names(books)
-        wanted = find_user(books, owner).id if owner else None
+        wanted = find_owner(books, owner)[0] if owner else None
     keys = [key for key in rows if wanted in (None, key.owner) and (every or key.revoked_us is None)]
     if as_json:
         for key in keys:
@@ -58,7 +58,7 @@ def list_keys(owner: str | None, every: bool, file: Path | None, as_json: bool) 
             }
             for key in keys
         ],
-        empty="There are no such keys. `deeptoken keys create NAME --owner USER` makes one.",
+        empty="There are no such keys. `deeptoken keys create NAME --owner OWNER` makes one.",
     )
 
 
@@ -75,7 +75,7 @@ def show_key(key: str, file: Path | None, as_json: bool) -> None:
 
 @command.command("create")
 @click.argument("name")
-@click.option("--owner", required=True, metavar="USER", help="Whose wallet pays: ops, or user:ops.")
+@click.option("--owner", required=True, metavar="OWNER", help="Whose wallet pays: ops, user:ops, org:acme.")
 @with_rules
 @with_config
 @with_json
@@ -83,17 +83,17 @@ def create_key(name: str, owner: str, file: Path | None, as_json: bool, **told: 
     """Make a key and print its secret, once."""
     settings, rules = load(file), read_rules(told)
     with reader(settings) as books:
-        user, owners, known = find_user(books, owner), owner_names(books), books.keys()
+        (id, payer), owners, known = find_owner(books, owner), owner_names(books), books.keys()
         if not name.strip() or name.startswith("key_") or "/" in name:
             raise Mistake(
                 "A key's name is not empty, has no slash (owner/name is how two of one name are told apart), "
                 "and does not begin with key_, as ids do."
             )
-        if any(key.name == name and key.owner == user.id for key in known):
-            raise Mistake(f"{USER}{user.name} has a key {name} already.")
-    if (name, USER + user.name) in _declared(settings):
-        raise Mistake(f"{whose_file(settings)} declares the key {name} of {user.name} already.")
-    key, secret = new_key(name, user.id)
+        if any(key.name == name and key.owner == id for key in known):
+            raise Mistake(f"{payer} has a key {name} already.")
+    if (name, payer) in _declared(settings):
+        raise Mistake(f"{whose_file(settings)} declares the key {name} of {payer} already.")
+    key, secret = new_key(name, id)
     key = ruled(key, rules)
     write(settings, add_key(key))
     _print_secret(key, secret, owners, as_json)

@@ -4,17 +4,19 @@ from collections.abc import Collection, Sequence
 
 from deeptoken.cli.options import Mistake
 from deeptoken.config_fields import nearest, quote
+from deeptoken.store.queries.accounts import Organization
 from deeptoken.store.queries.money import Wallet
 from deeptoken.store.queries.people import Key, StoredChannel, User
 from deeptoken.store.reads import Reader
 
 USER = "user:"
+ORG = "org:"
 
 
 def find_user(reader: Reader, name: str) -> User:
     """By name, with ``user:`` before it or not, or by id."""
-    if name.startswith("org:"):
-        raise Mistake("This version has no organizations: name a user, such as user:ops.")
+    if name.startswith(ORG):
+        raise Mistake(f"{name} is an organization: name a user, such as user:ops.")
     bare = name.removeprefix(USER)
     users = {user.name: user for user in reader.users()}
     found = users.get(bare) or next((user for user in users.values() if user.id == bare), None)
@@ -23,14 +25,31 @@ def find_user(reader: Reader, name: str) -> User:
     return found
 
 
-def find_wallet(reader: Reader, name: str) -> Wallet:
-    """The wallet of a user."""
+def find_organization(reader: Reader, name: str) -> Organization:
+    """By slug, with ``org:`` before it or not, or by id."""
+    bare = name.removeprefix(ORG)
+    orgs = {org.slug: org for org in reader.organizations()}
+    found = orgs.get(bare) or next((org for org in orgs.values() if org.id == bare), None)
+    if found is None:
+        raise unknown("organization", bare, orgs, "`deeptoken orgs create` makes one")
+    return found
+
+
+def find_owner(reader: Reader, name: str) -> tuple[str, str]:
+    """The id of a user or, as ``org:acme``, of an organization; and what people call it."""
+    if name.startswith((ORG, "org_")):
+        org = find_organization(reader, name)
+        return org.id, ORG + org.slug
     user = find_user(reader, name)
-    wallet = reader.wallet(user.id)
+    return user.id, USER + user.name
+
+
+def find_wallet(reader: Reader, name: str) -> Wallet:
+    """The wallet of a user or organization."""
+    id, owner = find_owner(reader, name)
+    wallet = reader.wallet(id)
     if wallet is None:
-        raise Mistake(
-            f"{USER}{user.name} has no wallet; `deeptoken wallets grant {USER}{user.name}` opens it."
-        )
+        raise Mistake(f"{owner} has no wallet; `deeptoken wallets grant {owner}` opens it.")
     return wallet
 
 
@@ -40,8 +59,9 @@ def find_key(reader: Reader, name: str) -> Key:
     owners = owner_names(reader)
     named = [key for key in keys if name in (key.id, key.name)]
     if not named:
-        owner, _, rest = name.removeprefix(USER).partition("/")
-        named = [key for key in keys if key.name == rest and owners.get(key.owner) == USER + owner]
+        owner, _, rest = name.partition("/")
+        full = owner if owner.startswith(ORG) else USER + owner.removeprefix(USER)
+        named = [key for key in keys if key.name == rest and owners.get(key.owner) == full]
     if not named:
         raise unknown("key", name, {key.name for key in keys}, "`deeptoken keys create` makes one")
     if len(named) > 1:
@@ -52,7 +72,7 @@ def find_key(reader: Reader, name: str) -> Key:
 
 def owner_names(reader: Reader) -> dict[str, str]:
     """Every owner's id, and what people call it."""
-    return {user.id: USER + user.name for user in reader.users()}
+    return dict(reader.owners())
 
 
 def find_channel(channels: Sequence[StoredChannel], name: str, others: Collection[str]) -> StoredChannel:

@@ -12,7 +12,7 @@ from deeptoken.cli.names import USER, find_user
 from deeptoken.cli.options import Mistake, dollars, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time, yes
 from deeptoken.config_fields import Wrong, one_of
-from deeptoken.config_sections import user_fields
+from deeptoken.config_people import user_fields
 from deeptoken.installation import new_user
 from deeptoken.ledger.postings import Grant, OpenWallet, Posting
 from deeptoken.money import NanoUsd, credits_json, show

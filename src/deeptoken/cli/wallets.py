@@ -8,7 +8,7 @@ import click
 
 from deeptoken import clock, ids
 from deeptoken.cli.books import reader, write
-from deeptoken.cli.names import USER, find_user, find_wallet
+from deeptoken.cli.names import find_owner, find_wallet
 from deeptoken.cli.options import Mistake, Trouble, dollars, future, load, say, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
 from deeptoken.ledger.changes import LotRow
@@ -103,24 +103,24 @@ def grant(
     if expires is not None and expires <= clock.wall_us():
         raise Mistake("--expires: that time has passed. Name a later one, such as 30d.")
     with reader(settings) as books:
-        user = find_user(books, wallet)
+        owner, name = find_owner(books, wallet)
         lot = ids.new_id("lot")
         posting = Grant(
-            wallet=user.id,
+            wallet=owner,
             lot=lot,
             amount=amount,
             source="grant",
             ref=f"cli:{ref or lot}",
             expires_us=expires,
         )
-        if books.wallet(user.id) is None:
-            write(settings, OpenWallet(wallet=user.id))
+        if books.wallet(owner) is None:
+            write(settings, OpenWallet(wallet=owner))
         if not write(settings, posting):
-            _ensure_same(books.lots(user.id), posting)
+            _ensure_same(books.lots(owner), posting)
             say(f"The reference {ref} was granted before: nothing was changed.")
         elif not as_json:
-            click.echo(f"Granted {show(amount)} to {USER}{user.name}.")
-        _print_balance(find_wallet(books, user.name), as_json)
+            click.echo(f"Granted {show(amount)} to {name}.")
+        _print_balance(find_wallet(books, name), as_json)
 
 
 @command.command("refund")

@@ -3,6 +3,7 @@
     authenticate   whose key is this, from where?                 401, 403
     admit          is there room for it?                          503
     read           is it a chat, or another task?                 400, 413, 415
+    charge to      whose money is it?                             403, 404
     authorise      may it call this model; what serves it?        403, 404
     route          which channels, in which order; a place        400, 429, 503
     open a tab     rates, ceilings and money: all or none         402, 429
@@ -23,7 +24,7 @@ from typing import Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.errors import BadRequest, OrganizationNotFound
+from deeptoken.errors import BadRequest
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.needs import needs
@@ -95,6 +96,7 @@ class Gateway:
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
             chat = await _read(call, peer)
+            caller = snapshot.charged(call, caller)
             sought = _authorised(call, snapshot, caller, chat)
             deadline = self._deadline(call, chat, caller)
             with await self.router.route(call, sought, caller, deadline) as route:
@@ -121,6 +123,7 @@ class Gateway:
         caller = call.trace.caller = snapshot.keys.authenticate(call.secret, call.address, clock.wall_us())
         with self.room:
             chat = await _read(call, peer)
+            caller = snapshot.charged(call, caller)
             sought = _authorised(call, snapshot, caller, chat)
             self._deadline(call, chat, caller)
             return caller, sought
@@ -141,10 +144,6 @@ def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
 
 def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -> Sought:
     """What may be called, and what is wished of it."""
-    if call.organization is not None:
-        raise OrganizationNotFound(
-            f"There is no organization {call.organization!r}. Leave X-DeepToken-Org out."
-        )
     wishes = read_wishes(chat)
     used = TOKENS if chat.task is None else chat.task.bound
     models = snapshot.chain(caller, chat.request.model, wishes.models, used)

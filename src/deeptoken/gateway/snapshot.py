@@ -5,8 +5,10 @@ import msgspec
 from deeptoken.catalog.catalog import Catalog, Found
 from deeptoken.catalog.price import bills
 from deeptoken.errors import AccountSuspended, ModelNotAllowed, ModelNotFound, PermissionDenied
+from deeptoken.gateway.inbound import Inbound
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.keys import Keys, authorise
+from deeptoken.identity.organizations import Organizations
 from deeptoken.wire.usage import Usage
 
 TOKENS = Usage(prompt=1, completion=1)
@@ -18,6 +20,17 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     keys: Keys
     catalog: Catalog
+    organizations: Organizations = Organizations({})
+
+    def charged(self, call: Inbound, caller: Caller) -> Caller:
+        """The caller on the account that its call names: its organization's, if it names one.
+
+        Raises:
+            OrganizationNotFound, NotAMember, OrganizationMismatch, PermissionDenied: see `Organizations`.
+        """
+        if call.organization is not None:
+            caller = call.trace.caller = self.organizations.charged(caller, call.organization)
+        return caller
 
     def serving(self, caller: Caller, asked: str, used: Usage = TOKENS) -> Found:
         """What `asked` stands for, to this caller, for a call that uses what `used` has.

@@ -5,13 +5,12 @@ told apart from an unknown key by the key's own checksum. Limits are decided wit
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from deeptoken import ids
-from deeptoken.catalog.patterns import any_matches
 from deeptoken.errors import AddressNotAllowed, KeyInvalid, ModelNotAllowed
-from deeptoken.identity.caller import Caller
+from deeptoken.identity.caller import Caller, Network
 from deeptoken.ledger.postings import MINUTE_US, WINDOWS, Limit
 from deeptoken.settings import DeclaredKey
 
@@ -40,7 +39,7 @@ class Keys:
             raise self._refusal(secret, digest)
         if caller.expires_us is not None and caller.expires_us <= now_us:
             raise KeyInvalid("This API key has expired. Create a new one, or ask its owner for one.")
-        if caller.networks and not is_within(address, caller):
+        if not _allowed(address, caller):
             raise AddressNotAllowed(
                 f"This API key may not be used from {address or 'an unknown address'}. "
                 "Call from an address on its list, or have the list changed."
@@ -60,8 +59,16 @@ MISTYPED = (
 )
 
 
-def is_within(address: str | None, caller: Caller) -> bool:
-    """Is the address on the key's list? An IPv4 address inside an IPv6 one is the IPv4 address."""
+def _allowed(address: str | None, caller: Caller) -> bool:
+    """Is the address on the key's list, and on its parent's?"""
+    if caller.networks and not is_within(address, caller.networks):
+        return False
+    parent = caller.parent
+    return parent is None or not parent.networks or is_within(address, parent.networks)
+
+
+def is_within(address: str | None, networks: Sequence[Network]) -> bool:
+    """An IPv4 address inside an IPv6 one is the IPv4 address; one that is not known is nowhere."""
     if address is None:
         return False
     try:
@@ -69,7 +76,7 @@ def is_within(address: str | None, caller: Caller) -> bool:
     except ValueError:
         return False
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return any((mapped or ip) in network for network in caller.networks)
+    return any((mapped or ip) in network for network in networks)
 
 
 def authorise(caller: Caller, model_id: str) -> None:
@@ -78,7 +85,7 @@ def authorise(caller: Caller, model_id: str) -> None:
     Raises:
         ModelNotAllowed: the list does not have it.
     """
-    if caller.models and not any_matches(caller.models, model_id):
+    if not caller.may_call(model_id):
         raise ModelNotAllowed(
             f"This API key may not call {model_id!r}. GET /v1/models lists what it may call.", param="model"
         )

@@ -19,6 +19,10 @@ Outcome = Literal["complete", "failed", "cancelled", "cut", "dry", "orphan"]
 MINUTE_US = 60_000_000
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
+MONTH_US = -1
+"""The calendar month, UTC."""
+ALWAYS_US = -2
+"""All there ever was."""
 WINDOWS = {"5h": 5 * HOUR_US, "1d": DAY_US, "7d": 7 * DAY_US}
 
 
@@ -33,7 +37,9 @@ class Limit(msgspec.Struct, frozen=True, array_like=True):
     window_us: int
     most: int
     name: str = ""
-    """What people call it: ``5h``, ``1d``, ``7d``, ``rpm``, ``tpm``, ``concurrency``."""
+    """Its name: ``5h``, ``1d``, ``7d``, ``month``, ``total``, ``rpm``, ``tpm``, ``concurrency``."""
+    subject: str = ""
+    """Whose: the call's key, or one of the further subjects that its hold names."""
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True):
@@ -172,7 +178,13 @@ class Statement(msgspec.Struct, frozen=True, tag="statement"):
     parameters: tuple[str | int | bytes | None, ...]
 
 
-Posting = Hold | Extend | Checkpoint | Settle | OpenWallet | Grant | Refund | Fence | Sweep | Statement
+class Edit(msgspec.Struct, frozen=True, tag="edit"):
+    """Statements of which each must change something, else none does: a change, with its audit row."""
+
+    steps: tuple[Statement, ...]
+
+
+Posting = Hold | Extend | Checkpoint | Settle | OpenWallet | Grant | Refund | Fence | Sweep | Statement | Edit
 
 
 # What is answered.

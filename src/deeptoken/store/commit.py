@@ -2,10 +2,10 @@
 
 A commit that fails is tried again as it is, until it succeeds or the writer gives up at its stop.
 
-    hash = SHA-256(hash before, usage rows, entries, prices)
+    hash = SHA-256(hash before, usage rows, entries, prices, audit rows)
 
-The three are the JSON arrays that were written, so that `verify` can make them again from the rows. The
-first batch of an epoch goes on from the last hash of the epoch before.
+These are the JSON arrays that were written (the last only where there are such rows), so that `verify` can
+make them again from the rows. The first batch of an epoch goes on from the last hash of the epoch before.
 """
 
 import hashlib
@@ -17,8 +17,9 @@ import apsw
 import msgspec
 
 from deeptoken.ledger.changes import Changes, EntryRow, UsageRow
-from deeptoken.ledger.postings import Answer, Done, Rejected, Statement
+from deeptoken.ledger.postings import Answer, Done, Edit, Rejected, Statement
 from deeptoken.store.queries import commit as sql
+from deeptoken.store.queries.accounts import Audited
 from deeptoken.store.queries.statements import WRITES
 from deeptoken.store.sqlite import StoreError, Value, numbered
 
@@ -53,6 +54,21 @@ PriceRow = tuple[int, str, str, str, int, str]
 """What the chain covers of a price: id, model, rates, tiers, from_us, source."""
 
 
+class Unchanged(Exception):
+    """A step of an edit met no row, or could not be: none of it is done."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class Chained(msgspec.Struct):
+    """What a batch's statements added to the chain."""
+
+    prices: list[PriceRow] = []
+    audits: list[Audited] = []
+
+
 class Reply(msgspec.Struct):
     """Answers of a batch of another process, kept so that they can be given again.
 
@@ -84,7 +100,7 @@ class Batch:
         number: int,
         committed_us: int,
         changes: Changes,
-        statements: Sequence[Statement] = (),
+        statements: Sequence[Statement | Edit] = (),
         writes: Sequence[tuple[str, tuple[Value, ...]]] = (),
         replies: Sequence[Reply] = (),
     ) -> None:
@@ -105,14 +121,15 @@ class Batch:
         )
 
 
-def link(before: bytes, usage: bytes, entries: bytes, prices: bytes) -> bytes:
+def link(before: bytes, usage: bytes, entries: bytes, chained: Chained) -> bytes:
     """The hash of a batch."""
-    return hashlib.sha256(b"".join((before, usage, entries, prices))).digest()
+    audits = encode(chained.audits) if chained.audits else b""
+    return hashlib.sha256(b"".join((before, usage, entries, encode(chained.prices), audits))).digest()
 
 
-def link_rows(before: bytes, usage: list[UsageRow], entries: list[EntryRow], prices: list[PriceRow]) -> bytes:
+def link_rows(before: bytes, usage: list[UsageRow], entries: list[EntryRow], chained: Chained) -> bytes:
     """The hash of a batch, from its rows as they were read again."""
-    return link(before, encode(usage), encode(entries), encode(prices))
+    return link(before, encode(usage), encode(entries), chained)
 
 
 def prepare(connection: apsw.Connection) -> None:
@@ -197,7 +214,7 @@ class Committer:
 
     def _apply(self, batch: Batch) -> None:
         if not (batch.statements or batch.writes or batch.replies or batch.changes.claims):
-            self._write_changes(batch, [])
+            self._write_changes(batch, Chained())
             return
         self._connection.execute("begin immediate")
         try:
@@ -211,9 +228,9 @@ class Committer:
     def _write_all(self, batch: Batch) -> None:
         for statement, parameters in batch.writes:
             self._connection.execute(statement, numbered(*parameters))
-        prices: list[PriceRow] = []
-        batch.results = [self._execute(statement, batch.number, prices) for statement in batch.statements]
-        self._write_changes(batch, prices)
+        chained = Chained()
+        batch.results = [self._execute(statement, batch.number, chained) for statement in batch.statements]
+        self._write_changes(batch, chained)
         for claim in batch.changes.claims:
             reply = None if claim.reply is None else _pack(claim.reply)
             self._connection.execute(
@@ -228,17 +245,17 @@ class Committer:
             ]
             self._connection.execute(sql.KEEP_ANSWERS, numbered(kept.epoch, kept.batch_no, _pack(answers)))
 
-    def _write_changes(self, batch: Batch, prices: list[PriceRow]) -> None:
+    def _write_changes(self, batch: Batch, chained: Chained) -> None:
         changes = batch.changes
         usage = encode(changes.usage)
         entries = encode(changes.entries)
-        batch.hash = link(self._head, usage, entries, encode(prices))
+        batch.hash = link(self._head, usage, entries, chained)
         self._connection.execute(
             sql.APPLY,
             (
                 self._epoch,
                 batch.number,
-                len(changes.usage) + len(changes.entries) + len(prices),
+                len(changes.usage) + len(changes.entries) + len(chained.prices) + len(chained.audits),
                 self._head,
                 batch.hash,
                 batch.committed_us,
@@ -251,18 +268,33 @@ class Committer:
             ),
         )
 
-    def _execute(self, statement: Statement, batch_no: int, prices: list[PriceRow]) -> Answer:
+    def _execute(self, posting: Statement | Edit, batch_no: int, chained: Chained) -> Answer:
+        if isinstance(posting, Statement):
+            return self._one(posting, batch_no, chained)
+        prices, audits = len(chained.prices), len(chained.audits)
+        try:
+            with self._connection:
+                for step in posting.steps:
+                    answer = self._one(step, batch_no, chained)
+                    if not isinstance(answer, Done) or not answer.changed:
+                        raise Unchanged(answer)
+        except Unchanged as undone:
+            del chained.prices[prices:], chained.audits[audits:]
+            return undone.answer
+        return Done(changed=True)
+
+    def _one(self, statement: Statement, batch_no: int, chained: Chained) -> Answer:
         write = WRITES[statement.name]
         parameters = statement.parameters
         if write.chained:
-            parameters = (*parameters, self._epoch, batch_no, len(prices))
+            place = len(chained.prices if write.chained == "price" else chained.audits)
+            parameters = (*parameters, self._epoch, batch_no, place)
         if len(parameters) != write.parameters:
             return Rejected(why=f"The statement {statement.name!r} has too few or too many parameters.")
         try:
             with self._connection:
                 rows = self._connection.execute(write.sql, numbered(*parameters)).fetchall()
-                changed = bool(self._connection.changes()) if not write.chained else bool(rows)
-                added = msgspec.convert(rows, list[PriceRow]) if write.chained else []
+                changed = bool(rows) if write.chained else bool(self._connection.changes())
         except STORAGE_ERRORS:
             raise
         except STATEMENT_ERRORS as error:
@@ -271,5 +303,8 @@ class Committer:
                 raise
             unique = isinstance(error, apsw.ConstraintError) and str(error).startswith("UNIQUE")
             return Rejected(why=write.taken if unique else str(error))
-        prices += added
+        if write.chained == "price":
+            chained.prices += msgspec.convert(rows, list[PriceRow])
+        elif write.chained == "audit":
+            chained.audits += msgspec.convert(rows, list[Audited])
         return Done(changed=changed)

@@ -5,14 +5,15 @@ A `Reader` is opened for a request, a command or a page and closed by ``with``. 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from deeptoken.catalog.entry import Entry
 from deeptoken.ledger.changes import LotRow
-from deeptoken.store.queries import load, money, people
+from deeptoken.store.queries import accounts, load, money, people
+from deeptoken.store.queries.accounts import Audited, Invitation, Member, Organization, Role
 from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
 from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
 from deeptoken.store.sqlite import open_reader_connection
@@ -66,6 +67,32 @@ class Reader:
     def keys(self) -> list[Key]:
         """Every key that is not deleted."""
         return people.keys(self._connection)
+
+    def organizations(self) -> list[Organization]:
+        return accounts.organizations(self._connection)
+
+    def members(self) -> list[Member]:
+        """Of all organizations."""
+        return accounts.members(self._connection)
+
+    def roles(self) -> list[Role]:
+        """Those of organizations' own."""
+        return accounts.roles(self._connection)
+
+    def invitations(self, org: str, *, after: str = "", limit: int = 1_000) -> list[Invitation]:
+        return accounts.invitations(self._connection, org, after, limit)
+
+    def invitation(self, sha256: bytes) -> Invitation | None:
+        """By the digest of its secret."""
+        return accounts.invitation(self._connection, sha256)
+
+    def audited(self, tenant: str | None, *, before: int, limit: int) -> list[Audited]:
+        """The audit log below `before`, newest first; a tenant's, or all of it."""
+        return accounts.audited(self._connection, tenant, before, limit)
+
+    def owners(self) -> Mapping[str, str]:
+        """Whose a wallet or a key is, by id: ``user:ops``, ``org:acme``."""
+        return accounts.owners(self._connection)
 
     def channels(self) -> list[StoredChannel]:
         return people.channels(self._connection)

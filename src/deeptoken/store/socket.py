@@ -24,6 +24,7 @@ import msgspec
 from deeptoken.ledger.postings import (
     Answer,
     Checkpoint,
+    Edit,
     Extend,
     Fence,
     Grant,
@@ -71,13 +72,34 @@ class AnyStatement(msgspec.Struct, frozen=True, tag="statement"):
         return Statement(name=self.name, parameters=self.parameters)
 
 
+class AnyEdit(msgspec.Struct, frozen=True, tag="edit"):
+    """An `Edit` as it is read."""
+
+    steps: tuple[AnyStatement, ...]
+
+    def checked(self) -> Edit:
+        """Raises `StoreError`, as its steps do."""
+        return Edit(steps=tuple(step.checked() for step in self.steps))
+
+
 class ReadOperations(msgspec.Struct, frozen=True, tag="operations"):
     """`Operations` as they are read."""
 
     epoch: int
     batch_no: int
     operations: tuple[
-        Hold | Extend | Checkpoint | Settle | OpenWallet | Grant | Refund | Fence | Sweep | AnyStatement, ...
+        Hold
+        | Extend
+        | Checkpoint
+        | Settle
+        | OpenWallet
+        | Grant
+        | Refund
+        | Fence
+        | Sweep
+        | AnyStatement
+        | AnyEdit,
+        ...,
     ]
 
 
@@ -186,7 +208,7 @@ async def _serve(ledger: Writer, reader: asyncio.StreamReader, writer: asyncio.S
 async def _apply(ledger: Writer, batch: ReadOperations) -> Answers | Failed:
     try:
         operations = [
-            operation.checked() if isinstance(operation, AnyStatement) else operation
+            operation.checked() if isinstance(operation, AnyStatement | AnyEdit) else operation
             for operation in batch.operations
         ]
         answers = await ledger.apply(batch.epoch, batch.batch_no, operations)

@@ -13,8 +13,9 @@ from deeptoken.catalog.model import Price
 from deeptoken.ledger.changes import EntryRow, UsageRow
 from deeptoken.ledger.lots import Order
 from deeptoken.money import NanoUsd
-from deeptoken.store.commit import FIRST_HASH, PriceRow, link_rows
+from deeptoken.store.commit import FIRST_HASH, Chained, PriceRow, link_rows
 from deeptoken.store.queries import checks
+from deeptoken.store.queries.accounts import AUDIT_COLUMNS, Audited
 from deeptoken.store.queries.people import all_prices
 from deeptoken.store.queries.rows import ENTRY_COLUMNS, USAGE_COLUMNS, entry_row, usage_row
 from deeptoken.store.sqlite import Row, is_written, open_reader_connection, snapshot
@@ -68,7 +69,7 @@ def verify(
                 progress(check.name, 1, 1)
             yield _finding(
                 "I11",
-                "Every batch of the ledger is as it was written, and follows the one before it.",
+                "Every batch of ledger and audit log is as it was written, and follows the one before it.",
                 _broken_links(connection, progress),
             )
             yield _finding(
@@ -150,6 +151,7 @@ def _broken_links(connection: apsw.Connection, progress: Progress) -> Iterator[P
         connection.execute(f"select {ENTRY_COLUMNS}, {place}, place from entry order by seq"), "entry"
     )
     prices = Rows(connection.execute(checks.CHAINED_PRICES), "price")
+    audits = Rows(connection.execute(f"select {AUDIT_COLUMNS}, {place}, n from audit order by seq"), "audit")
     total = int(connection.execute(checks.COUNT_BATCHES).get)
     before, last = FIRST_HASH, (0, 0)
     for done, (epoch, number, n, prev_hash, hash) in enumerate(connection.execute(checks.BATCHES)):
@@ -166,12 +168,16 @@ def _broken_links(connection: apsw.Connection, progress: Progress) -> Iterator[P
         problems: list[Problem] = []
         rows: list[UsageRow] = [usage_row(row) for row in usage.of(here, problems)]
         booked: list[EntryRow] = [entry_row(row) for row in entries.of(here, problems)]
-        priced = msgspec.convert(prices.of(here, problems), list[PriceRow])
+        chained = Chained(
+            prices=msgspec.convert(prices.of(here, problems), list[PriceRow]),
+            audits=msgspec.convert(audits.of(here, problems), list[Audited]),
+        )
         yield from problems
-        if len(rows) + len(booked) + len(priced) != n or link_rows(prev_hash, rows, booked, priced) != hash:
+        count = len(rows) + len(booked) + len(chained.prices) + len(chained.audits)
+        if count != n or link_rows(prev_hash, rows, booked, chained) != hash:
             yield Problem(subject=subject, detail=f"its {n} rows are not those that were written")
         before, last = hash, here
-    for table in (usage, entries, prices):
+    for table in (usage, entries, prices, audits):
         yield from table.rest()
     progress("I11", total, total)
 

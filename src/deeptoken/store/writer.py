@@ -21,6 +21,7 @@ from deeptoken.ledger.postings import (
     Answer,
     Checkpoint,
     Done,
+    Edit,
     Extend,
     Fence,
     Hold,
@@ -99,7 +100,7 @@ class Writer:
         self._waiters: list[Waiter] = []
         self._peer_waiters: list[PeerWaiter] = []
         self._flying_peer_waiters: list[PeerWaiter] = []
-        self._statements: list[Statement] = []
+        self._statements: list[Statement | Edit] = []
         self._writes: list[tuple[str, tuple[Value, ...]]] = []
         self._replies: list[Reply] = []
         self._waiting_since_us = 0
@@ -228,9 +229,10 @@ class Writer:
                 since_us and (now_us - since_us > QUEUE_US or self.queue_length > QUEUE_LENGTH)
             ):
                 raise Overloaded
-        elif type(posting) is Statement:
-            if posting.name not in WRITES:
-                return Rejected(why=f"There is no statement {posting.name!r}.")
+        elif isinstance(posting, Statement | Edit):
+            for step in _steps(posting):
+                if step.name not in WRITES:
+                    return Rejected(why=f"There is no statement {step.name!r}.")
             self._statements.append(posting)
             return len(self._statements) - 1
         return self.book.post(posting, now_us, epoch)
@@ -308,7 +310,7 @@ class Writer:
             log.info("the ledger is written again")
         self._failing = batch.error is not None
         self._answer(batch)
-        reload = any(WRITES[statement.name].notify for statement in batch.statements)
+        reload = any(WRITES[step.name].notify for posting in batch.statements for step in _steps(posting))
         if reload and batch.error is None and self._changed is not None:
             self._changed()
         if (self._waiters or self._peer_waiters or self._overdue) and not self._flush_soon:
@@ -340,6 +342,10 @@ class Writer:
     def _thread(self) -> Committer:
         assert self._committer is not None, "the writer was not started"
         return self._committer
+
+
+def _steps(posting: Statement | Edit) -> tuple[Statement, ...]:
+    return (posting,) if isinstance(posting, Statement) else posting.steps
 
 
 def _in_memory(posting: Posting, answer: Answer | Busy | int) -> bool:

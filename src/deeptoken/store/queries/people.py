@@ -18,6 +18,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     operator: bool = False
     from_file: bool = False
     suspended_us: int | None = None
+    version: int = 1
     created_us: int
 
 
@@ -45,6 +46,17 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     last_used_us: int | None = None
     from_file: bool = False
     out_of_file_us: int | None = None
+    parent: str | None = None
+    """The key that made it, where it is a child: its id. Its calls count at that one's limits too."""
+    cheaper_model: str | None = None
+    """What is called instead once a budget is nearly used."""
+    webhook: str | None = None
+    """Who is told when a budget is nearly used."""
+    created_by: str | None = None
+    """The user who made it."""
+    children: bool = False
+    """It may make child keys."""
+    version: int = 1
     created_us: int
 
 
@@ -56,6 +68,7 @@ class StoredChannel(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     secret: bytes | None = None
     enabled: bool = True
+    version: int = 1
     created_us: int
 
 
@@ -68,14 +81,15 @@ class PriceVersion(msgspec.Struct, frozen=True):
 
 
 USERS = """
-select id, name, tier, operator, from_file, suspended_us, created_us from "user" order by name
+select id, name, tier, operator, from_file, suspended_us, version, created_us from "user" order by name
 """
 KEYS = """
 select id, name, owner, sha256, prefix, limits, models, ips, scope, timeout_ms, expires_us, revoked_us,
-    deleted_us, last_used_us, from_file, out_of_file_us, created_us
+    deleted_us, last_used_us, from_file, out_of_file_us, parent_id, cheaper_model, webhook, created_by,
+    children, version, created_us
 from key where deleted_us is null order by created_us, id
 """
-CHANNELS = "select id, name, settings, secret, enabled, created_us from channel order by name"
+CHANNELS = "select id, name, settings, secret, enabled, version, created_us from channel order by name"
 CURRENT_PRICES = """
 select id, model, rates, tiers, from_us, source from price
 where id in (
@@ -106,9 +120,12 @@ def users(connection: apsw.Connection) -> list[User]:
             operator=bool(operator),
             from_file=bool(from_file),
             suspended_us=suspended_us,
+            version=version,
             created_us=created_us,
         )
-        for id, name, tier, operator, from_file, suspended_us, created_us in connection.execute(USERS)
+        for id, name, tier, operator, from_file, suspended_us, version, created_us in connection.execute(
+            USERS
+        )
     ]
 
 
@@ -121,6 +138,7 @@ def keys(connection: apsw.Connection) -> list[Key]:
         values["models"] = _texts.decode(values["models"])
         values["ips"] = _texts.decode(values["ips"])
         values["from_file"] = bool(values["from_file"])
+        values["children"] = bool(values["children"])
         found.append(Key(**values))
     return found
 
@@ -133,9 +151,10 @@ def channels(connection: apsw.Connection) -> list[StoredChannel]:
             settings=_settings.decode(settings),
             secret=secret,
             enabled=bool(enabled),
+            version=version,
             created_us=created_us,
         )
-        for id, name, settings, secret, enabled, created_us in connection.execute(CHANNELS)
+        for id, name, settings, secret, enabled, version, created_us in connection.execute(CHANNELS)
     ]
 
 

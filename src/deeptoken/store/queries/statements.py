@@ -4,7 +4,6 @@ The functions make the postings: ``await ledger.post(statements.add_user(user))`
 `changed` false where the statement met no row, or `Rejected` with the sentence that stands beside it.
 """
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -13,30 +12,11 @@ import msgspec
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Rates, Tier
 from deeptoken.ledger.postings import Limit, Statement
+from deeptoken.store.queries import account_statements
 from deeptoken.store.queries.people import Key, StoredChannel, User
-
-PARAMETER = re.compile(r"\$(\d+)")
+from deeptoken.store.queries.write import Write
 
 _json = msgspec.json.Encoder()
-
-
-class Write(msgspec.Struct, frozen=True):
-    """`taken` is what a broken uniqueness means. With `notify` the gateway must read people and prices anew.
-
-    A `chained` statement returns what it inserted, gets its place in the hash chain as its last three
-    parameters (epoch, batch and place), and the chain covers what it returned.
-    """
-
-    sql: str
-    taken: str = "That is there already."
-    notify: bool = True
-    chained: bool = False
-
-    @property
-    def parameters(self) -> int:
-        """How many it takes, the place in the chain among them."""
-        return max(int(number) for number in PARAMETER.findall(self.sql))
-
 
 WRITES: Mapping[str, Write] = MappingProxyType(
     {
@@ -49,28 +29,41 @@ WRITES: Mapping[str, Write] = MappingProxyType(
         ),
         "user_set": Write(
             """
-            update "user" set tier = $2, operator = $3, from_file = $4 where id = $1
+            update "user" set tier = $2, operator = $3, from_file = $4, version = version + 1
+            where id = $1 and version = $5
             and (tier is distinct from $2 or operator <> $3 or from_file <> $4)
             """
         ),
-        "user_suspend": Write('update "user" set suspended_us = $2 where id = $1'),
+        "user_suspend": Write(
+            """
+            update "user" set suspended_us = $2, version = version + 1
+            where id = $1 and suspended_us is distinct from $2
+            """
+        ),
         "key_add": Write(
             """
             insert into key (id, name, owner, sha256, prefix, limits, models, ips, scope, expires_us,
-                from_file, created_us, timeout_ms)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                from_file, created_us, timeout_ms, parent_id, cheaper_model, webhook, created_by,
+                children)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             """,
             taken="This owner has a key of that name already, or the secret belongs to another key.",
         ),
         "key_set": Write(
             """
             update key set name = $2, sha256 = $3, prefix = $4, limits = $5, models = $6, ips = $7,
-                scope = $8, expires_us = $9, from_file = $10, out_of_file_us = $11, timeout_ms = $12
-            where id = $1 and deleted_us is null
+                scope = $8, expires_us = $9, from_file = $10, out_of_file_us = $11, timeout_ms = $12,
+                cheaper_model = $13, webhook = $14, children = $15, version = version + 1
+            where id = $1 and deleted_us is null and version = $16
             """,
             taken="This owner has a key of that name already, or the secret belongs to another key.",
         ),
-        "key_revoke": Write("update key set revoked_us = $2 where id = $1 and revoked_us is null"),
+        "key_revoke": Write(
+            """
+            update key set revoked_us = $2, version = version + 1
+            where id = $1 and revoked_us is null and deleted_us is null
+            """
+        ),
         "key_delete": Write(
             "update key set deleted_us = $2 where id = $1 and revoked_us is not null and deleted_us is null"
         ),
@@ -82,7 +75,12 @@ WRITES: Mapping[str, Write] = MappingProxyType(
             """,
             taken="There is a channel of that name already.",
         ),
-        "channel_set": Write("update channel set settings = $2, secret = $3, enabled = $4 where id = $1"),
+        "channel_set": Write(
+            """
+            update channel set settings = $2, secret = $3, enabled = $4, version = version + 1
+            where id = $1 and version = $5
+            """
+        ),
         "channel_remove": Write("delete from channel where id = $1"),
         "model_set": Write(
             """
@@ -100,8 +98,9 @@ WRITES: Mapping[str, Write] = MappingProxyType(
             )
             returning id, model, rates, tiers, from_us, source
             """,
-            chained=True,
+            chained="price",
         ),
+        **account_statements.WRITES,
     }
 )
 
@@ -116,7 +115,8 @@ def add_user(user: User) -> Statement:
 def set_user(user: User) -> Statement:
     """Its tier, whether it is an operator, whether the file declares it."""
     return Statement(
-        name="user_set", parameters=(user.id, user.tier, int(user.operator), int(user.from_file))
+        name="user_set",
+        parameters=(user.id, user.tier, int(user.operator), int(user.from_file), user.version),
     )
 
 
@@ -130,18 +130,20 @@ def add_key(key: Key) -> Statement:
         name="key_add",
         parameters=(
             key.id, key.name, key.owner, key.sha256, key.prefix, *_rules(key.limits, key.models, key.ips),
-            key.scope, key.expires_us, int(key.from_file), key.created_us, key.timeout_ms,
+            key.scope, key.expires_us, int(key.from_file), key.created_us, key.timeout_ms, key.parent,
+            key.cheaper_model, key.webhook, key.created_by, int(key.children),
         ),
     )  # fmt: skip
 
 
 def set_key(key: Key) -> Statement:
-    """All of a key but its id, its owner and its end."""
+    """All of a key but its id, its owner and its end; nothing if it has changed since it was read."""
     return Statement(
         name="key_set",
         parameters=(
             key.id, key.name, key.sha256, key.prefix, *_rules(key.limits, key.models, key.ips),
             key.scope, key.expires_us, int(key.from_file), key.out_of_file_us, key.timeout_ms,
+            key.cheaper_model, key.webhook, int(key.children), key.version,
         ),
     )  # fmt: skip
 
@@ -172,7 +174,13 @@ def add_channel(channel: StoredChannel) -> Statement:
 def set_channel(channel: StoredChannel) -> Statement:
     return Statement(
         name="channel_set",
-        parameters=(channel.id, _text(channel.settings), channel.secret, int(channel.enabled)),
+        parameters=(
+            channel.id,
+            _text(channel.settings),
+            channel.secret,
+            int(channel.enabled),
+            channel.version,
+        ),
     )
 
 
