@@ -12,11 +12,13 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.api.management.serve import Management
+from deeptoken.api.management.table import ROUTES
 from deeptoken.api.public import Public
 from deeptoken.api.server import Server, listen, server
 from deeptoken.api.v1 import V1
@@ -36,7 +38,7 @@ from deeptoken.gateway.upstream import Upstream
 from deeptoken.identity.caller import Caller
 from deeptoken.installation import declare, snapshot
 from deeptoken.jobs import Jobs
-from deeptoken.ledger.postings import Left, Sweep
+from deeptoken.ledger.postings import Answer, Left, Posting, Sweep
 from deeptoken.ledger.postings import Room as Money
 from deeptoken.money import NanoUsd
 from deeptoken.net import Client, Proxies
@@ -61,6 +63,7 @@ NOTE_KEYS_S = 15.0
 RETRY_S = 1.0
 GARBAGE_AFTER = 20_000
 """Objects that came to stay, before the collector looks for circles; Python's own number is 700."""
+Found = TypeVar("Found")
 NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
 
 
@@ -87,6 +90,39 @@ class Books:
         return None if record is None else shown(record, attempts=True)
 
 
+class Stale:
+    """Whether people, channels or prices were written that the calls do not see yet."""
+
+    def __init__(self) -> None:
+        self._changes = 0
+        self._seen = 0
+        self._told = asyncio.Condition()
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """They were written."""
+        self._changes += 1
+        self._event.set()
+
+    async def wait(self) -> int:
+        """Which change is the last, once there is one that was not seen."""
+        await self._event.wait()
+        self._event.clear()
+        return self._changes
+
+    async def seen(self, change: int) -> None:
+        """All up to this one are in use."""
+        async with self._told:
+            self._seen = max(self._seen, change)
+            self._told.notify_all()
+
+    async def fresh(self) -> None:
+        """Until all that was written before is in use."""
+        change = self._changes
+        async with self._told:
+            await self._told.wait_for(lambda: self._seen >= change)
+
+
 class Running:
     """A gateway that is built, and its state."""
 
@@ -96,22 +132,21 @@ class Running:
         read_settings: Callable[[], Settings],
         writer: Writer,
         log: Log,
-        stale: asyncio.Event,
+        stale: Stale,
     ) -> None:
         self.settings = settings
         self.draining = False
         self._read_settings = read_settings
         self._writer = writer
         self._log = log
-        self._secrets: Secrets = load_secrets(settings.database.path)
+        self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale
         self.gateway: Gateway
         self.v1: V1
 
     async def refresh(self) -> None:
         """Read keys and catalog anew, when people, channels or prices were written."""
-        await self._stale.wait()
-        self._stale.clear()
+        change = await self._stale.wait()
         before = _in_use(self.gateway.snapshot)
         try:
             self.gateway.snapshot = await self.read_snapshot()
@@ -119,6 +154,7 @@ class Running:
             for name in _in_use(self.gateway.snapshot) - before:
                 # Who puts a channel into use again says that it is well.
                 self.gateway.router.means.health.clear(name)
+            await self._stale.seen(change)
         except StoreError as error:
             # A revocation must not be lost: it is read again until it can be.
             self._stale.set()
@@ -126,8 +162,23 @@ class Running:
             await asyncio.sleep(RETRY_S)
 
     async def read_snapshot(self) -> Snapshot:
-        settings, secrets = self.settings, self._secrets
-        return await read(settings.database.path, lambda reader: snapshot(settings, reader, secrets))
+        settings, secrets = self.settings, self.secrets
+        return await self.read(lambda reader: snapshot(settings, reader, secrets))
+
+    # What the management API needs.
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.gateway.snapshot
+
+    async def read(self, ask: Callable[[Reader], Found]) -> Found:
+        return await read(self.settings.database.path, ask)
+
+    async def post(self, *postings: Posting) -> list[Answer]:
+        """Answered when it is durable and every call sees it."""
+        answers = await asyncio.gather(*(self._writer.post(posting) for posting in postings))
+        await self._stale.fresh()
+        return answers
 
     async def note_keys(self) -> None:
         """Write down when keys were used last."""
@@ -213,7 +264,7 @@ async def run(
         stack.enter_context(_forwarding(log))
         metrics = Metrics()
         path = settings.database.path
-        stale = asyncio.Event()
+        stale = Stale()
         writer = await stack.enter_async_context(
             open_writer(path, changed=stale.set, timed=metrics.committed)
         )
@@ -234,7 +285,8 @@ async def run(
         public = Public(
             lambda: running.gateway.snapshot.catalog, running.state, running.health, metrics, settings.server
         )
-        listener = server(public.application(), running.v1.serve, settings.server)
+        managed = Management(running, ROUTES).mounted()
+        listener = server(public.application(managed), running.v1.serve, settings.server)
         listener.listening = listening
         await _serve(listener, door, running, orders)
         await running.note_keys()

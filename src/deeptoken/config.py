@@ -97,7 +97,8 @@ def known_settings() -> dict[str, list[str]]:
         "channels": list(sections.channel_fields(sources, (), (), options)),
         "models": list(sections.MODEL),
         "groups": list(sections.GROUP),
-        "users": list(sections.user_fields(())),
+        "users": list(config_people.user_fields(())),
+        "organizations": list(config_people.organization_fields((), ())),
         "keys": list(sections.key_fields(sources, ())),
     }
 

@@ -187,14 +187,14 @@ def snapshot(settings: Settings, reader: Reader, secrets: Secrets) -> Snapshot:
         StoreError: a channel's credential cannot be opened.
     """
     prices = _prices(reader)
-    keys, organizations = people(reader, {group.name: group for group in settings.groups})
+    keys, organizations, operators = people(reader, {group.name: group for group in settings.groups})
     catalog = Catalog.build(
         channels=[*settings.channels, *_stored_channels(settings, reader, secrets)],
         models=[_priced(entry, prices) for entry in settings.models],
         book=[_priced(entry, prices) for entry in reader.models()],
         groups=settings.groups,
     )
-    return Snapshot(keys=keys, organizations=organizations, catalog=catalog)
+    return Snapshot(keys=keys, catalog=catalog, organizations=organizations, operators=operators)
 
 
 def _prices(reader: Reader) -> dict[str, PriceVersion]:

@@ -26,10 +26,11 @@ class Owner(msgspec.Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
 
 
-def people(reader: Reader, groups: Mapping[str, Group]) -> tuple[Keys, Organizations]:
-    """All keys and organizations as of now."""
+def people(reader: Reader, groups: Mapping[str, Group]) -> tuple[Keys, Organizations, frozenset[str]]:
+    """All keys and organizations as of now, and the ids of the operators."""
     organizations = tenants(reader.organizations(), reader.members(), reader.roles(), groups)
-    owners = _owners(reader, organizations, groups)
+    users = reader.users()
+    owners = _owners(users, organizations, groups)
     rows = reader.keys()
     in_use = {key.id: key for key in rows if key.revoked_us is None and key.out_of_file_us is None}
     callers: dict[bytes, Caller] = {}
@@ -38,7 +39,8 @@ def people(reader: Reader, groups: Mapping[str, Group]) -> tuple[Keys, Organizat
         if key.owner in owners and (key.parent is None or parent is not None):
             callers[key.sha256] = caller_of(key, owners[key.owner], parent)
     revoked = {key.sha256 for key in rows if key.sha256 not in callers and key.out_of_file_us is None}
-    return Keys(callers, revoked), Organizations({tenant.slug: tenant for tenant in organizations})
+    operators = frozenset(user.id for user in users if user.operator and user.suspended_us is None)
+    return Keys(callers, revoked), Organizations({org.slug: org for org in organizations}), operators
 
 
 def caller_named(reader: Reader, key: Key, groups: Mapping[str, Group]) -> Caller:
@@ -46,11 +48,13 @@ def caller_named(reader: Reader, key: Key, groups: Mapping[str, Group]) -> Calle
     organizations = tenants(reader.organizations(), reader.members(), reader.roles(), groups)
     rows = reader.keys()
     parent = next((row for row in rows if row.id == key.parent), None)
-    return caller_of(key, _owners(reader, organizations, groups)[key.owner], parent)
+    return caller_of(key, _owners(reader.users(), organizations, groups)[key.owner], parent)
 
 
-def _owners(reader: Reader, organizations: Iterable[Tenant], groups: Mapping[str, Group]) -> dict[str, Owner]:
-    owners = {user.id: _user_owner(user, groups) for user in reader.users()}
+def _owners(
+    users: Iterable[User], organizations: Iterable[Tenant], groups: Mapping[str, Group]
+) -> dict[str, Owner]:
+    owners = {user.id: _user_owner(user, groups) for user in users}
     return owners | {tenant.id: _tenant_owner(tenant) for tenant in organizations}
 
 
@@ -114,6 +118,7 @@ def tenants(
         seats.setdefault(member.org, {})[member.user] = Seat(
             permissions_of(member.role, custom.get(member.org, {})),
             budget_limits(member.budget, member_subject(member.org, member.user)),
+            member.role,
         )
     return [
         Tenant(

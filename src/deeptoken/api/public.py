@@ -2,7 +2,7 @@
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from deeptoken import ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.exchange import CROSS_ORIGIN, PREFLIGHT, label
+from deeptoken.api.exchange import CROSS_ORIGIN, PREFLIGHT
+from deeptoken.api.management.serve import request_ids
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import DeeptokenError, MethodNotAllowed, NotFound, PermissionDenied
@@ -44,16 +44,22 @@ class Public:
         self._metrics = metrics
         self._server = server
 
-    def application(self) -> Starlette:
+    def application(self, managed: Sequence[Route] = ()) -> Starlette:
+        """With the routes of the management API."""
         return Starlette(
             routes=[
+                *managed,
                 Route("/api/catalog", self.catalog, methods=["GET"]),
                 Route("/api/catalog", _preflight, methods=["OPTIONS"]),
                 Route("/healthz", self.healthz, methods=["GET"]),
                 Route("/readyz", self.readyz, methods=["GET"]),
                 Route("/metrics", self.metrics, methods=["GET"]),
             ],
-            exception_handlers={HTTPException: _http_error, DeeptokenError: _error},
+            exception_handlers={
+                HTTPException: _http_error,
+                DeeptokenError: _error,
+                Exception: _unexpected,
+            },
         )
 
     async def catalog(self, request: Request) -> Response:
@@ -87,7 +93,7 @@ class Public:
             if self._server.metrics_token is not None:
                 raise PermissionDenied("Send the metrics token: Authorization: Bearer ...")
             raise PermissionDenied("Without server.metrics_token, /metrics answers this machine only.")
-        return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=_ids(request))
+        return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=request_ids(request))
 
     def _may_read(self, request: Request) -> bool:
         """What is the operator's: the names of channels, and what is wrong with them."""
@@ -106,13 +112,7 @@ def _is_local(request: Request) -> bool:
 
 async def _preflight(request: Request) -> Response:
     headers = {name.decode(): value.decode() for name, value in PREFLIGHT}
-    return Response(status_code=204, headers=_ids(request) | CORS | headers)
-
-
-def _ids(request: Request) -> dict[str, str]:
-    id = ids.uuid7()
-    sent = request.headers.get("x-request-id")
-    return {"x-deeptoken-id": id, "x-request-id": label(sent.encode("latin-1") if sent else None) or id}
+    return Response(status_code=204, headers=request_ids(request) | CORS | headers)
 
 
 def _json(
@@ -122,14 +122,19 @@ def _json(
         msgspec.json.encode(value),
         status_code=status,
         media_type="application/json",
-        headers=_ids(request) | (headers or {}),
+        headers=request_ids(request) | (headers or {}),
     )
 
 
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, DeeptokenError)
     headers = {name.decode(): value.decode() for name, value in envelope.headers(error)}
-    return Response(envelope.body(error), status_code=error.status, headers=_ids(request) | headers)
+    return Response(envelope.body(error), status_code=error.status, headers=request_ids(request) | headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """Our fault; starlette raises it once more, for the log."""
+    return await _error(request, DeeptokenError())
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

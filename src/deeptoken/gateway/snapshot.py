@@ -21,6 +21,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: Keys
     catalog: Catalog
     organizations: Organizations = Organizations({})
+    operators: frozenset[str] = frozenset()
+    """The ids of the users who administer the installation."""
 
     def charged(self, call: Inbound, caller: Caller) -> Caller:
         """The caller on the account that its call names: its organization's, if it names one.

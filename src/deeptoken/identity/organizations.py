@@ -20,6 +20,7 @@ class Seat(msgspec.Struct, frozen=True):
 
     permissions: frozenset[str]
     limits: tuple[Limit, ...] = ()
+    role: str = ""
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -44,6 +45,13 @@ class Organizations:
 
     def __init__(self, tenants: Mapping[str, Tenant]) -> None:
         self._tenants = tenants
+
+    def find(self, slug: str) -> Tenant | None:
+        return self._tenants.get(slug)
+
+    def of(self, user: str) -> list[tuple[Tenant, Seat]]:
+        """Those that a user belongs to, by slug."""
+        return [(tenant, tenant.seats[user]) for tenant in self._tenants.values() if user in tenant.seats]
 
     def charged(self, caller: Caller, slug: str) -> Caller:
         """The same caller on the account of this organization.

@@ -68,6 +68,13 @@ class Reader:
         """Every key that is not deleted."""
         return people.keys(self._connection)
 
+    def keys_of(self, owner: str, after: str, limit: int) -> list[Key]:
+        """An owner's keys that are not deleted, by id, from behind that one on."""
+        return people.keys_of(self._connection, owner, after, limit)
+
+    def key(self, id: str) -> Key | None:
+        return people.key(self._connection, id)
+
     def organizations(self) -> list[Organization]:
         return accounts.organizations(self._connection)
 

@@ -8,7 +8,7 @@ import msgspec
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Price, Rates, Tier
 from deeptoken.ledger.postings import Limit
-from deeptoken.store.sqlite import numbered
+from deeptoken.store.sqlite import Row, numbered
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +87,11 @@ KEYS = """
 select id, name, owner, sha256, prefix, limits, models, ips, scope, timeout_ms, expires_us, revoked_us,
     deleted_us, last_used_us, from_file, out_of_file_us, parent_id, cheaper_model, webhook, created_by,
     children, version, created_us
-from key where deleted_us is null order by created_us, id
+from key
 """
+ALL_KEYS = f"{KEYS} where deleted_us is null order by created_us, id"
+KEYS_OF = f"{KEYS} where owner = $1 and id > $2 and deleted_us is null order by id limit $3"
+KEY = f"{KEYS} where id = $1 and deleted_us is null"
 CHANNELS = "select id, name, settings, secret, enabled, version, created_us from channel order by name"
 CURRENT_PRICES = """
 select id, model, rates, tiers, from_us, source from price
@@ -131,16 +134,27 @@ def users(connection: apsw.Connection) -> list[User]:
 
 def keys(connection: apsw.Connection) -> list[Key]:
     """Every key that is not deleted: revoked, expired and out of file ones too."""
-    found = []
-    for row in connection.execute(KEYS):
-        values = dict(zip(Key.__struct_fields__, row, strict=True))
-        values["limits"] = _limits.decode(values["limits"])
-        values["models"] = _texts.decode(values["models"])
-        values["ips"] = _texts.decode(values["ips"])
-        values["from_file"] = bool(values["from_file"])
-        values["children"] = bool(values["children"])
-        found.append(Key(**values))
-    return found
+    return [_key(row) for row in connection.execute(ALL_KEYS)]
+
+
+def keys_of(connection: apsw.Connection, owner: str, after: str, limit: int) -> list[Key]:
+    """The same of an owner, by id, from behind that one on."""
+    return [_key(row) for row in connection.execute(KEYS_OF, numbered(owner, after, limit))]
+
+
+def key(connection: apsw.Connection, id: str) -> Key | None:
+    row = connection.execute(KEY, numbered(id)).fetchone()
+    return None if row is None else _key(row)
+
+
+def _key(row: Row) -> Key:
+    values: dict[str, Any] = dict(zip(Key.__struct_fields__, row, strict=True))
+    values["limits"] = _limits.decode(values["limits"])
+    values["models"] = _texts.decode(values["models"])
+    values["ips"] = _texts.decode(values["ips"])
+    values["from_file"] = bool(values["from_file"])
+    values["children"] = bool(values["children"])
+    return Key(**values)
 
 
 def channels(connection: apsw.Connection) -> list[StoredChannel]:

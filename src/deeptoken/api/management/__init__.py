@@ -1,0 +1,1 @@
+"""The management API, ``/api/...``: who may, who pays, what was used."""

@@ -1,0 +1,220 @@
+"""One request of the management API, from its route to its answer.
+
+who            a session's cookie, or a key of the scope `manage`         401
+may they       the route's permission, in the organization of its path    403, 404
+what           body and query, as the route's structs                     400, 412, 413, 415
+done           the handler
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Mounted
+
+from deeptoken import clock, ids
+from deeptoken.accounts.change import Actor
+from deeptoken.api.address import Proxies
+from deeptoken.api.exchange import label
+from deeptoken.api.management.route import Asked, Nothing, Route, World
+from deeptoken.errors import (
+    AccountSuspended,
+    BadRequest,
+    KeyInvalid,
+    OrganizationNotFound,
+    PermissionDenied,
+    PreconditionFailed,
+    RequestTooLarge,
+    UnsupportedMedia,
+)
+from deeptoken.identity.caller import Caller
+from deeptoken.identity.organizations import Tenant
+from deeptoken.identity.roles import OWNERS_ALONE, PERMISSIONS
+
+BODY_MAX = 256 * 1024
+ETAG = re.compile(r'\s*(?:W/)?"(\d{1,18})"\s*')
+MACHINE = frozenset(PERMISSIONS) - OWNERS_ALONE
+"""What a key of an organization's own may in it."""
+SAFE = ("GET", "HEAD")
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Sessions(Protocol):
+    """Who is signed in: by a cookie."""
+
+    async def actor(self, request: Request, address: str | None) -> Actor | None:
+        """None: no cookie, or one of a session that has ended. Raises what a broken promise is told by."""
+        ...
+
+
+class Management:
+    """Serves the table of routes."""
+
+    def __init__(self, world: World, routes: Iterable[Route], sessions: Sessions | None = None) -> None:
+        self._world = world
+        self._routes = list(routes)
+        self._sessions = sessions
+
+    def mounted(self) -> list[Mounted]:
+        """The routes as starlette takes them: one for each path."""
+        paths: dict[str, dict[str, Route]] = {}
+        for route in self._routes:
+            paths.setdefault(route.path, {})[route.method] = route
+        return [
+            Mounted(path, self._endpoint(methods), methods=list(methods)) for path, methods in paths.items()
+        ]
+
+    def _endpoint(self, methods: Mapping[str, Route]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await self._serve(methods["GET" if request.method == "HEAD" else request.method], request)
+
+        return endpoint
+
+    async def _serve(self, route: Route, request: Request) -> Response:
+        actor = await self._who(route, request)
+        tenant = self._tenant(route, request, actor)
+        match = _match(request) if route.matched else None
+        asked = Asked(
+            world=self._world,
+            actor=actor,
+            path=request.path_params,
+            body=None if route.body is None else await _body(request, route.body),
+            query=None if route.query is None else _query(request, route.query),
+            match=match,
+            tenant=tenant,
+            headers=request.headers,
+            answer_headers=[],
+        )
+        told = await route.handler(asked)
+        headers = request_ids(request) | {"cache-control": "no-store"}
+        version = getattr(told, "version", None)
+        if isinstance(version, int):
+            headers["etag"] = f'"{version}"'
+        if isinstance(told, Nothing):
+            response = Response(status_code=204, headers=headers)
+        else:
+            response = Response(encode(told), route.status, headers=headers, media_type="application/json")
+        for name, value in asked.answer_headers:
+            response.headers.append(name, value)
+        return response
+
+    async def _who(self, route: Route, request: Request) -> Actor:
+        """Raises `KeyInvalid`: nobody is known and the route needs one. `PermissionDenied`: another scope."""
+        address = Proxies(self._world.settings.server.trusted_proxies).client(
+            request.client.host if request.client else None,
+            {name.lower(): value for name, value in request.scope["headers"]},
+        )
+        sent = request.headers.get("authorization", "")
+        if sent[:7].lower() == "bearer ":
+            return self._of_key(sent[7:].strip(), address)
+        actor = None if self._sessions is None else await self._sessions.actor(request, address)
+        if actor is not None:
+            return actor
+        if route.needs != "nobody":
+            raise KeyInvalid("Sign in, or send an API key of the scope manage: Authorization: Bearer dtk_...")
+        return Actor(name="nobody", address=address)
+
+    def _of_key(self, secret: str, address: str | None) -> Actor:
+        snapshot = self._world.snapshot
+        caller = snapshot.keys.authenticate(secret, address, clock.wall_us())
+        if caller.suspended:
+            raise AccountSuspended("This account is suspended. Ask the operator why.")
+        if caller.scope != "manage":
+            raise PermissionDenied(
+                f"This API key has the scope {caller.scope!r}; the management API needs one of manage."
+            )
+        return _key_actor(caller, address, operator=caller.account in snapshot.operators)
+
+    def _tenant(self, route: Route, request: Request, actor: Actor) -> Tenant | None:
+        """The organization of the path, for who may do this in it.
+
+        Raises:
+            OrganizationNotFound: there is none, or none that the actor belongs to: the two look the same.
+            PermissionDenied: the actor's role does not have it.
+        """
+        if route.needs in ("nobody", "account"):
+            return None
+        if route.needs == "operator":
+            if not actor.operator:
+                raise PermissionDenied("Only an operator of this installation may do this.")
+            return None
+        slug = request.path_params["slug"]
+        tenant = self._world.snapshot.organizations.find(slug)
+        may = frozenset() if tenant is None else permissions_in(tenant, actor)
+        if tenant is None or not may:
+            raise OrganizationNotFound(f"There is no organization {slug!r} that you belong to.")
+        if route.needs not in may:
+            raise PermissionDenied(f"Your role in {slug!r} does not have the permission {route.needs}.")
+        return tenant
+
+
+def permissions_in(tenant: Tenant, actor: Actor) -> frozenset[str]:
+    """What somebody may in an organization; nothing, who does not belong to it."""
+    if actor.account == tenant.id:
+        return MACHINE
+    seat = None if actor.account is None else tenant.seats.get(actor.account)
+    return frozenset() if seat is None else seat.permissions
+
+
+def _key_actor(caller: Caller, address: str | None, *, operator: bool) -> Actor:
+    return Actor(
+        name=caller.owner,
+        account=caller.account,
+        by=caller.key,
+        address=address,
+        operator=operator and caller.personal,
+    )
+
+
+def _match(request: Request) -> int:
+    """Raises `PreconditionFailed`: there is no version to compare with."""
+    told = ETAG.fullmatch(request.headers.get("if-match", ""))
+    if told is None:
+        raise PreconditionFailed("Send the ETag of what you read as If-Match, so that no change is lost.")
+    return int(told[1])
+
+
+async def _body(request: Request, kind: Any) -> Any:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia("The body is JSON: send Content-Type: application/json.")
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > BODY_MAX:
+            raise RequestTooLarge(f"The body has more than {BODY_MAX} bytes.")
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unreadable(error) from None
+
+
+def _query(request: Request, kind: Any) -> Any:
+    told = request.query_params.multi_items()
+    if len({name for name, _ in told}) != len(told):
+        raise BadRequest("A parameter stands twice in the query.")
+    try:
+        return msgspec.convert(dict(told), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> BadRequest:
+    """What msgspec says of a body or query, as our error: ``Expected `str`, got `int` - at `$.name```."""
+    said, _, where = str(error).partition(" - at ")
+    path = where.removeprefix("`key` in ").strip("`").removeprefix("$").removeprefix(".")
+    unknown = re.search(r"unknown field `([^`]*)`|required field `([^`]*)`", said)
+    if unknown:
+        path = ".".join(part for part in (path, unknown[1] or unknown[2]) if part)
+    what = said.replace("`", "").replace("Object ", "The object ")
+    return BadRequest(f"{path}: {what}." if path else f"{what}.", param=path or None)
+
+
+def request_ids(request: Request) -> dict[str, str]:
+    """``X-DeepToken-Id`` and ``X-Request-Id``, which every answer has."""
+    id = ids.uuid7()
+    sent = request.headers.get("x-request-id")
+    return {"x-deeptoken-id": id, "x-request-id": label(sent.encode("latin-1") if sent else None) or id}
