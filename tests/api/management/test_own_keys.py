@@ -74,7 +74,7 @@ def test_a_key_is_made_changed_rotated_revoked_and_deleted(tmp_path: Path) -> No
         ({"name": "ci", "expires": "2020-01-01T00:00:00Z"}, "expires"),
         ({"name": "a/b"}, "name"),
     ],
-    ids=[
+    ids="unknown nameless zero address window never-binds no-calls no-budget past slash".split(),
         "unknown",
         "nameless",
         "zero",
