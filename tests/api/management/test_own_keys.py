@@ -75,17 +75,6 @@ def test_a_key_is_made_changed_rotated_revoked_and_deleted(tmp_path: Path) -> No
         ({"name": "a/b"}, "name"),
     ],
     ids="unknown nameless zero address window never-binds no-calls no-budget past slash".split(),
-        "unknown",
-        "nameless",
-        "zero",
-        "address",
-        "window",
-        "never-binds",
-        "no-calls",
-        "no-budget",
-        "past",
-        "slash",
-    ],
 )
 def test_what_cannot_be_is_refused_and_named(tmp_path: Path, body: dict[str, Any], param: str) -> None:
     async def story(there: Managed) -> None:
