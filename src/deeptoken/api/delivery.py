@@ -101,6 +101,7 @@ class Outlet:
         if trace.label is not None and trace.answer is not None:
             headers.append((b"x-deeptoken-channel", trace.label.encode("latin-1", "replace")))
             headers.append((b"x-deeptoken-attempts", str(trace.attempts).encode()))
+            headers += trace.answer.told
         if trace.limit is not None:
             headers.append((b"x-deeptoken-max-tokens", str(trace.limit).encode()))
         return headers

@@ -6,6 +6,7 @@
 import msgspec
 
 from deeptoken.errors import DeeptokenError, IdempotencyRunning, MethodNotAllowed
+from deeptoken.gateway.told import ID
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -34,6 +35,8 @@ def headers(error: DeeptokenError) -> Headers:
         found.append((b"retry-after", error.retry_after.encode()))
     if error.should_retry is not None:
         found.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    if error.upstream_id is not None:
+        found.append((ID, error.upstream_id.encode()))
     if isinstance(error, MethodNotAllowed):
         found.append((b"allow", ", ".join(error.allowed).encode()))
     return found

@@ -35,7 +35,7 @@ UNREAD = (RequestTimeout, RequestTooLarge, UnsupportedMedia)
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
-    b"openai-processing-ms, request-id"
+    b"openai-processing-ms, request-id, x-deeptoken-upstream-id, x-deeptoken-schema-lost"
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 EXPOSING = (b"access-control-expose-headers", EXPOSED)

@@ -56,6 +56,12 @@ def is_of_the_model(failure: Failure) -> bool:
 
 def final(failure: Failure, at: Candidate) -> errors.DeeptokenError:
     """The error that the caller gets when `failure`, at `at`, was the last one."""
+    error = _final(failure, at)
+    error.upstream_id = failure.request_id
+    return error
+
+
+def _final(failure: Failure, at: Candidate) -> errors.DeeptokenError:
     message = public_message(failure, at)
     match failure.cause:
         case "caller":

@@ -14,6 +14,7 @@ from deeptoken import clock
 from deeptoken.catalog.model import Candidate, Model
 from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import UNSENDABLE, final, invalid
+from deeptoken.gateway.told import id_of, told
 from deeptoken.gateway.uploads import in_time
 from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
@@ -60,6 +61,8 @@ class Wanted(msgspec.Struct):
     """For the first content, where another channel is left; else the channel's own."""
     accepted: Model | None = None
     """Its provider has begun to answer: its head, a good one, was there."""
+    lost: tuple[str, ...] = ()
+    """What of the chat's schemas the request of the attempt does not have."""
     heard: list[Piece] = []
     """What it said of an answer that failed before its first content."""
 
@@ -93,6 +96,7 @@ class Answer:
         self.stream: Stream | None = None
         self.waited = 0.0
         """Seconds spent waiting for the provider."""
+        self.lost: tuple[str, ...] = ()
         self._response = response
         self._deadline = deadline
         self._ready: list[Piece] = []
@@ -107,6 +111,11 @@ class Answer:
     def upstream_id(self) -> str | None:
         source = self.stream or self.reply
         return source.upstream_id if source else None
+
+    @property
+    def told(self) -> list[tuple[bytes, bytes]]:
+        """What the caller is told of its head."""
+        return told(self._response.headers, self.lost)
 
     @property
     def heard(self) -> list[Piece]:
@@ -268,7 +277,7 @@ class Upstream:
             RequestTimeout: the body did not come in time.
             Whatever is wrong with a body that is not read whole.
         """
-        wanted.accepted, wanted.heard = None, []
+        wanted.accepted, wanted.heard, wanted.lost = None, [], ()
         provider = self._providers[at.channel.provider]
         if wanted.chat.native is not None:
             provider = speaking(provider, wanted.chat, at)
@@ -297,6 +306,7 @@ class Upstream:
             first_by = min(began + patience_s, wanted.deadline)
         try:
             answer = Answer(at, response, wanted.deadline)
+            answer.lost = wanted.lost
             failure = await self._begin(answer, response, provider, wanted, first_by)
         except BaseException:
             response.close()
@@ -312,6 +322,7 @@ class Upstream:
         if at.channel.provider == "sim":
             return await self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
+        wanted.lost = request.lost
         if at.channel.provider in FRESH:
             request = await self._credentials.authorised(request, at)
         now = clock.monotonic()
@@ -363,10 +374,10 @@ def _nothing() -> None:
 def _told(provider: Provider, response: Response, body: bytes) -> Failure:
     """What the provider says went wrong, and the wait that its headers tell; a date there needs our clock."""
     failure = provider.failure(response.status, response.headers, body)
-    if failure.retry_after_s is None:
+    wait_s = failure.retry_after_s
+    if wait_s is None:
         wait_s = retry_after(response.headers, clock.wall_s())
-        return failure if wait_s is None else msgspec.structs.replace(failure, retry_after_s=wait_s)
-    return failure
+    return msgspec.structs.replace(failure, retry_after_s=wait_s, request_id=id_of(response.headers))
 
 
 def _told_late(failure: Failure, deadline: float) -> Failure:

@@ -37,6 +37,7 @@ from deeptoken.providers.anthropic_answer import (
 )
 from deeptoken.providers.anthropic_request import body
 from deeptoken.providers.anthropic_stream import MessageStream
+from deeptoken.providers.anthropic_tools import unenforced
 from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream, unable
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
@@ -81,9 +82,11 @@ class Anthropic:
         try:
             wanted = body(chat, at, stream=stream, limit=limit)
             written = msgspec.json.encode(wanted.fields)
+            lost = unenforced(chat)
         except RecursionError:
             raise BadRequest("A schema or message is nested too deeply.") from None
-        return _request(at, written, {BETA_HEADER: ",".join(wanted.betas)} if wanted.betas else {})
+        betas = {BETA_HEADER: ",".join(wanted.betas)} if wanted.betas else {}
+        return _request(at, written, betas, lost)
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
         native: dict[str, msgspec.Raw] | None = None
@@ -133,11 +136,11 @@ class Anthropic:
         return msgspec.structs.replace(failure_told(error, status), retry_after_s=retry_after(headers))
 
 
-def _request(at: Candidate, body: bytes, headers: dict[str, str]) -> HttpRequest:
+def _request(at: Candidate, body: bytes, headers: dict[str, str], lost: tuple[str, ...] = ()) -> HttpRequest:
     """`headers` are the dialect's own: its version, unless it is ours, and the previews that are wanted."""
     known = {"content-type": "application/json", "x-api-key": at.channel.secret, VERSION_HEADER: VERSION}
     base = (at.channel.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
-    return HttpRequest(f"{base}/v1/messages", tuple((known | headers).items()), body)
+    return HttpRequest(f"{base}/v1/messages", tuple((known | headers).items()), body, lost=lost)
 
 
 def _message(blocks: list[Block], id: str) -> tuple[dict[str, Any], str]:

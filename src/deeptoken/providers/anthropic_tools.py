@@ -6,11 +6,13 @@ JSON answer) closes every object and has no bounds on numbers, lengths and count
 go on as words, in its description.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from deeptoken.errors import BadRequest
+from deeptoken.wire.chat import Chat
 from deeptoken.wire.messages_tools import BESIDE
 
 NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
@@ -111,3 +113,37 @@ def enforceable(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _enforceable(schema: Any) -> Any:
     return enforceable(schema) if isinstance(schema, dict) else schema
+
+
+def unenforced(chat: Chat, *, strict: bool = True) -> tuple[str, ...]:
+    """What `enforceable` turns into words in the schemas of a chat, each as a place and a keyword.
+
+    Not `strict`: no tool is held to its schema.
+    """
+    lost: list[str] = []
+    match chat.request.response_format:
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
+            lost += _lost(schema, "response_format.json_schema.schema")
+    for at, tool in enumerate(chat.request.tools or () if strict else ()):
+        function = tool.function
+        if function is not None and function.strict is True and function.parameters:
+            lost += _lost(function.parameters, f"tools[{at}].function.parameters")
+    return tuple(lost)
+
+
+def _lost(schema: Any, path: str) -> Iterator[str]:
+    if not isinstance(schema, dict):
+        return
+    for key, value in schema.items():
+        if key in SCHEMAS_BY_NAME and isinstance(value, dict):
+            for name, inner in value.items():
+                yield from _lost(inner, f"{path}.{key}.{name}")
+        elif key in (*SCHEMAS_IN_LIST, "oneOf") and isinstance(value, list):
+            for at, inner in enumerate(value):
+                yield from _lost(inner, f"{path}.{key}[{at}]")
+        elif key == "items":
+            yield from _lost(value, f"{path}.items")
+        elif key in NOT_ENFORCED or (key == "minItems" and value not in (0, 1)):
+            yield f"{path} {key}"
+        elif key == "format" and value not in FORMATS:
+            yield f"{path} format"

@@ -63,6 +63,8 @@ class Failure(msgspec.Struct, frozen=True):
     kind: str | None = None
     """The provider's `type`."""
     retry_after_s: float | None = None
+    request_id: str | None = None
+    """The provider's own id of the request."""
     lasting: bool = False
     """Asked again there, the same would come of it."""
 

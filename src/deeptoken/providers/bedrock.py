@@ -22,6 +22,7 @@ import msgspec
 from deeptoken.catalog.model import Candidate
 from deeptoken.errors import BadRequest
 from deeptoken.providers.anthropic_answer import Positions
+from deeptoken.providers.anthropic_tools import unenforced
 from deeptoken.providers.base import Asked, Failure, Malformed, Reply, Stream, unable
 from deeptoken.providers.bedrock_answer import (
     NOTHING,
@@ -35,7 +36,7 @@ from deeptoken.providers.bedrock_answer import (
     usage_of,
 )
 from deeptoken.providers.bedrock_models import encrypted_told, text_told, written_format
-from deeptoken.providers.bedrock_request import body
+from deeptoken.providers.bedrock_request import body, held
 from deeptoken.providers.bedrock_stream import ConverseStream
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
@@ -79,6 +80,7 @@ class Bedrock:
             raise unable("Bedrock", chat.task)
         try:
             written = msgspec.json.encode(body(chat, at, limit=limit))
+            lost = unenforced(chat, strict=held(at))
         except RecursionError:
             raise BadRequest("A schema or message is nested too deeply.") from None
         headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
@@ -88,7 +90,7 @@ class Bedrock:
         base = at.channel.base_url or BASE_URL.format(region=at.channel.options.get("region"))
         model = quote(at.upstream_model, safe="")
         how = "converse-stream" if stream else "converse"
-        return HttpRequest(f"{base.rstrip('/')}/model/{model}/{how}", headers, written)
+        return HttpRequest(f"{base.rstrip('/')}/model/{model}/{how}", headers, written, lost=lost)
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
         try:

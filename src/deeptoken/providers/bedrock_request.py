@@ -78,6 +78,10 @@ class _Wish(msgspec.Struct):
     def claude(self) -> bool:
         return self.family == "claude"
 
+    @property
+    def strict(self) -> bool:
+        return self.claude and self.version >= STRICT
+
 
 def body(chat: Chat, at: Candidate, *, limit: int | None) -> dict[str, Any]:
     """Raises:
@@ -108,6 +112,11 @@ def body(chat: Chat, at: Candidate, *, limit: int | None) -> dict[str, Any]:
     if wish.more:
         fields["additionalModelRequestFields"] = wish.more
     return fields | {name: extra[name] for name in PASSED if extra.get(name) is not None}
+
+
+def held(at: Candidate) -> bool:
+    """Whether that model can be held to the schema of a tool."""
+    return family(at) == "claude" and _version(at) >= STRICT
 
 
 def _version(at: Candidate) -> tuple[int, int]:
@@ -153,7 +162,7 @@ def _tools(wish: _Wish) -> dict[str, Any] | None:
     config: dict[str, Any] = {
         "tools": tools(
             msgspec.json.decode(given, type=list[dict[str, Any]]),
-            strict=wish.claude and wish.version >= STRICT,
+            strict=wish.strict,
             marks=MARKS[wish.family] if wish.family in ("claude", "unknown") else (),
         )
     }

@@ -39,14 +39,16 @@ class Gemini:
     def request(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
         base = (at.channel.base_url or BASE_URL).rstrip("/")
         model = at.upstream_model if at.upstream_model.startswith(NAMED) else f"models/{at.upstream_model}"
+        lost: tuple[str, ...] = ()
         if chat.task is not None:
             named, asked = gemini_embeddings.METHOD, gemini_embeddings.body(chat, chat.task, model)
         else:
-            named, asked = method(stream=stream), written(chat, at, limit=limit)
+            named, (asked, lost) = method(stream=stream), written(chat, at, limit=limit)
         return HttpRequest(
             f"{base}/{quote(model)}:{named}",
             (("content-type", "application/json"), ("x-goog-api-key", at.channel.secret)),
             asked,
+            lost=lost,
         )
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
@@ -63,14 +65,17 @@ def method(*, stream: bool) -> str:
     return "streamGenerateContent?alt=sse" if stream else "generateContent"
 
 
-def written(chat: Chat, at: Candidate, *, limit: int | None, vertex: bool = False) -> bytes:
-    """The body as JSON.
+def written(
+    chat: Chat, at: Candidate, *, limit: int | None, vertex: bool = False
+) -> tuple[bytes, tuple[str, ...]]:
+    """The body as JSON, and what of the schemas is not in it.
 
     Raises:
         BadRequest: what Gemini cannot do; `param` names it.
     """
     try:
-        return msgspec.json.encode(body(chat, at, limit=limit, vertex=vertex).fields)
+        made = body(chat, at, limit=limit, vertex=vertex)
+        return msgspec.json.encode(made.fields), tuple(f"{one.path} {one.keyword}" for one in made.lost)
     except RecursionError:
         raise BadRequest("A schema or message is nested too deeply.") from None
 

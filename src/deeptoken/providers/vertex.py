@@ -27,6 +27,7 @@ from deeptoken.errors import BadRequest
 from deeptoken.providers import gemini
 from deeptoken.providers.anthropic import Anthropic
 from deeptoken.providers.anthropic_request import body as messages_body
+from deeptoken.providers.anthropic_tools import unenforced
 from deeptoken.providers.base import Asked, Failure, Piece, Reply, Stream, unable
 from deeptoken.providers.gemini_answer import failure
 from deeptoken.providers.gemini_frames import BLANK
@@ -69,10 +70,9 @@ class Vertex:
             at = msgspec.structs.replace(at, upstream_model=model)
             return self._claude(chat, at, stream=stream, limit=limit)
         url = f"{_place(at, keyed=True)}/publishers/{publisher or 'google'}/models/{quote(model, safe='@')}"
+        written, lost = gemini.written(chat, at, limit=limit, vertex=True)
         return HttpRequest(
-            f"{url}:{gemini.method(stream=stream)}",
-            _headers(at.channel.secret),
-            gemini.written(chat, at, limit=limit, vertex=True),
+            f"{url}:{gemini.method(stream=stream)}", _headers(at.channel.secret), written, lost=lost
         )
 
     def _claude(self, chat: Chat, at: Candidate, *, stream: bool, limit: int | None) -> HttpRequest:
@@ -82,13 +82,16 @@ class Vertex:
             for name in NOT_THERE:
                 fields.pop(name, None)
             written = msgspec.json.encode(fields)
+            lost = unenforced(chat)
         except RecursionError:
             raise BadRequest("A schema or message is nested too deeply.") from None
         headers = _headers(at.channel.secret)
         if wanted.betas:
             headers += (("anthropic-beta", ",".join(wanted.betas)),)
         url = f"{_place(at, keyed=False)}/publishers/anthropic/models/{quote(at.upstream_model, safe='@')}"
-        return HttpRequest(f"{url}:{'streamRawPredict' if stream else 'rawPredict'}", headers, written)
+        return HttpRequest(
+            f"{url}:{'streamRawPredict' if stream else 'rawPredict'}", headers, written, lost=lost
+        )
 
     def reply(self, body: bytes, asked: Asked) -> Reply:
         return Anthropic().reply(body, asked) if _is_claudes(body) else gemini.reply(body, asked)

@@ -29,3 +29,5 @@ class HttpRequest(msgspec.Struct, frozen=True):
     method: str = "POST"
     upload: Upload | None = None
     """Sent instead of `body`."""
+    lost: tuple[str, ...] = ()
+    """What of the caller's JSON schemas is not in it, each as a place and a keyword; the caller is told."""
