@@ -69,5 +69,5 @@ lock: $(READY)
 	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*p["dependency-groups"]["dev"], *p["build-system"]["requires"], sep="\n")' \
 		| $(COMPILE) --output-file requirements-dev.lock pyproject.toml -
-	cd tests/conformance/clients && for group in agents instructor; do \
+	cd tests/conformance/clients && for group in agents google instructor; do \
 		$(subst $(BIN),../../../$(BIN),$(COMPILE)) --no-annotate --output-file $$group.lock $$group.in || exit 1; done

@@ -3,6 +3,7 @@
 Each group is installed when it is run first, as its lock file says, into a folder that git ignores. Before
 the gateway are LangChain with its standard tests of chat models, Pydantic AI, Instructor, Vercel's AI SDK and
 Anthropic's for Node; behind it is a model with a little sense (`mind.py`), which speaks OpenAI's dialect.
+Google's own client reads `deeptoken mock`, against which the adapter for Gemini is tried.
 """
 
 import subprocess
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import mind
 import pytest
 
-from conftest import Running, running
+from conftest import Running, deeptoken, running
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE = CLIENTS / "node"
@@ -53,6 +54,7 @@ PYTHON = (
     Client("pydantic_agents.py", "agents", 14),
     Client("instructor_answers.py", "instructor", 6),
 )
+GOOGLE = Client("google_genai.py", "google", 7)
 NODES = (Client("vercel.test.mjs", "node", 12), Client("anthropic.test.mjs", "node", 6))
 
 
@@ -60,6 +62,19 @@ NODES = (Client("vercel.test.mjs", "node", 12), Client("anthropic.test.mjs", "no
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with mind.thinking() as url, running(tmp_path_factory.mktemp("gateway"), MORE.format(url=url)) as started:
         yield started
+
+
+@pytest.fixture
+def mock(tmp_path: Path) -> Iterator[str]:
+    """The address of a `deeptoken mock`."""
+    with subprocess.Popen(
+        [deeptoken(), "mock", "--port", "0"], env={}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
 
 
 def environment(group: str) -> Path:
@@ -81,15 +96,15 @@ def modules() -> None:
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE, check=True)
 
 
-@pytest.mark.parametrize("client", PYTHON, ids=lambda client: client.file)
-def test_a_client_for_python_is_served(client: Client, gateway: Running) -> None:
+def passes(client: Client, **told: str) -> None:
+    """The tests of a client for Python pass, as many as there are."""
     python = environment(client.group)
     options = ["-c", "clients.ini", "--noconftest", "--rootdir", "."]
 
     tried = subprocess.run(
         [python, "-m", "pytest", *options, client.file],
         cwd=CLIENTS,
-        env={"DEEPTOKEN_ORIGIN": gateway.origin, "DEEPTOKEN_KEY": gateway.key},
+        env=told,
         capture_output=True,
         text=True,
         check=False,
@@ -97,6 +112,15 @@ def test_a_client_for_python_is_served(client: Client, gateway: Running) -> None
 
     assert tried.returncode == 0, tried.stdout + tried.stderr
     assert f"\n{client.passing} passed" in tried.stdout, tried.stdout
+
+
+@pytest.mark.parametrize("client", PYTHON, ids=lambda client: client.file)
+def test_a_client_for_python_is_served(client: Client, gateway: Running) -> None:
+    passes(client, DEEPTOKEN_ORIGIN=gateway.origin, DEEPTOKEN_KEY=gateway.key)
+
+
+def test_googles_client_reads_the_mock(mock: str) -> None:
+    passes(GOOGLE, DEEPTOKEN_MOCK=mock)
 
 
 @pytest.mark.parametrize("client", NODES, ids=lambda client: client.file)
