@@ -2,7 +2,7 @@
 #
 #   make run          the gateway with a demo key, on 127.0.0.1:8080
 #   make test         all tests
-#   make conformance-clients   other people's clients: LangChain, Pydantic AI, Instructor, Vercel's AI SDK
+#   make conformance-clients   other people's clients: LangChain, Pydantic AI, Instructor, Google's, Vercel's
 #   make compatibility   write docs/compatibility.md anew
 #   make check        format, lint, types, imports, house rules
 #   make bench        the figures of benchmarks/RESULTS.md; bench-quick and bench-long: less and more

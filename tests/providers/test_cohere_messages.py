@@ -151,3 +151,15 @@ def test_what_cohere_cannot_read_is_refused_by_its_place(message: dict[str, Any]
         asked(message)
 
     assert refused.value.param == param
+
+
+def test_the_result_of_a_tool_that_failed_says_so() -> None:
+    failed = {"role": "tool", "tool_call_id": "add_1", "content": "overflow", "is_error": True}
+    parts = [{"type": "text", "text": "overflow"}]
+
+    said = turns(HI, {"role": "assistant", "tool_calls": [CALL]}, failed, {**failed, "content": parts})
+
+    assert [turn["content"] for turn in said[-2:]] == [
+        "Error: overflow",
+        [{"type": "text", "text": "Error: "}, *parts],
+    ]

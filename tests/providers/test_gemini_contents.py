@@ -300,3 +300,11 @@ def test_a_step_that_must_be_signed_is_or_says_that_another_made_it(
     turns = contents(HI, assistant(tool_calls=[CALL], reasoning_details=details), RESULT, model=model)
 
     assert turns[1]["parts"][0].get("thoughtSignature") == signature
+
+
+def test_the_result_of_a_tool_that_failed_stands_under_error() -> None:
+    failed = RESULT | {"content": "overflow", "is_error": True}
+
+    turns = contents(HI, assistant(tool_calls=[CALL]), failed)
+
+    assert turns[2]["parts"][0]["functionResponse"]["response"] == {"error": "overflow"}

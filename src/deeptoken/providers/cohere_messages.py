@@ -19,6 +19,8 @@ from deeptoken.wire.chat import FunctionCall, Message
 Turn = dict[str, Any]
 Part = dict[str, Any]
 
+ERROR = "Error: "
+"""How a tool's result begins that is an error."""
 USER = ("text", "refusal", "image_url")
 TOOL = ("text", "refusal", "document")
 TEXT = ("text", "refusal")
@@ -99,6 +101,9 @@ def _result(message: Message, at: int, function: str) -> Turn:
     if not called:
         raise BadRequest("No function_call stands before this.", param=f"messages[{at}].role")
     content = message.content if isinstance(message.content, str) else _parts(message, at, TOOL) or ""
+    if message.is_error is True:
+        # Cohere has no word for it.
+        content = ERROR + content if isinstance(content, str) else [_text(ERROR), *content]
     return {"role": "tool", "tool_call_id": called, "content": content}
 
 

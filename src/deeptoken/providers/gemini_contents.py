@@ -6,7 +6,7 @@
     assistant            a model turn: signed thoughts, text, `functionCall`, each with its signature
 
 A function is answered by its name: the call before says which that is. A result is text, so it goes under
-one key of its own: as an object of its own it would be read (Gemini looks for `$ref` there).
+one key, `output` or `error`: as an object of its own it would be read (Gemini looks for `$ref` there).
 
 Source: ai.google.dev/api/caching (Content, Part), .../gemini-api/docs/thought-signatures,
 .../docs/function-calling, .../docs/file-input-methods and the types of google-genai 3.6; read 2026-11-25.
@@ -247,7 +247,8 @@ def _result(told: _Conversation, message: Message, at: int, takes: Takes) -> Non
     elif not (name := message.name):
         raise BadRequest("A function message says whose result it is.", param=f"messages[{at}].name")
     parts = _parts(message, at, takes)
-    answer |= {"name": name, "response": {"output": "".join(part.get("text", "") for part in parts)}}
+    key = "error" if message.is_error is True else "output"
+    answer |= {"name": name, "response": {key: "".join(part.get("text", "") for part in parts)}}
     media = [part for part in parts if "text" not in part]
     if media and takes.media_results:
         answer["parts"], media = media, []

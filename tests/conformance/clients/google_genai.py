@@ -1,4 +1,4 @@
-"""Google's own client reads what `deeptoken mock` says in Gemini's dialect: what the adapter is written against."""
+"""Google's own client reads what `deeptoken mock` says in Gemini's dialect."""
 
 import os
 
@@ -21,9 +21,8 @@ WEATHER = types.Tool(
 
 @pytest.fixture
 def client() -> genai.Client:
-    options = types.HttpOptions(
-        base_url=MOCK.removesuffix("/v1"), retry_options=types.HttpRetryOptions(attempts=1)
-    )
+    once = types.HttpRetryOptions(attempts=1)
+    options = types.HttpOptions(base_url=MOCK.removesuffix("/v1"), retry_options=once)
     return genai.Client(api_key="any", vertexai=False, http_options=options)
 
 
