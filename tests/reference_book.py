@@ -4,7 +4,7 @@ It states the law of `deeptoken.ledger.book` a second time, as simply as can be,
 `histories` makes what is played to both: postings with the time between them.
 """
 
-from itertools import count
+import msgspec
 
 from deeptoken.ledger.postings import (
     Answer,
@@ -16,7 +16,6 @@ from deeptoken.ledger.postings import (
     Grant,
     Held,
     Hold,
-    Limit,
     NotCheap,
     OpenWallet,
     Posting,
@@ -34,22 +33,13 @@ from reference_events import Coins, End, Run, share_out
 from reference_histories import START_US as START_US
 from reference_histories import epoch_of as epoch_of
 from reference_histories import histories as histories
+from reference_limits import SECOND, Bounds, Limited
 
-SECOND = 1_000_000
 DAY = 86_400 * SECOND
-PLENTY = 2**62
 
 
-class ReferenceBook:
+class ReferenceBook(Limited):
     """Answers every posting as the book must."""
-
-    def __init__(self, *, expiring_first: bool = False) -> None:
-        self.wallets: list[str] = []
-        self.coins: list[Coins] = []
-        self.runs: dict[str, Run] = {}
-        self.limits: dict[str, tuple[Limit, ...]] = {}
-        self.expiring_first = expiring_first
-        self._places = count()
 
     def restart(self) -> None:
         """The process died: keys of running calls, first answers and limits were in its memory only."""
@@ -58,44 +48,6 @@ class ReferenceBook:
             if run.end is None:
                 run.claim = run.first = None
 
-    # Sums.
-
-    def lots(self, wallet: str) -> list[Coins]:
-        mine = [coins for coins in self.coins if coins.wallet == wallet and coins.left]
-        if self.expiring_first:
-            return sorted(mine, key=lambda c: (PLENTY * 2 if c.expires is None else c.expires, c.place))
-        return sorted(mine, key=lambda c: c.place)
-
-    def balance(self, wallet: str) -> int:
-        return sum(coins.left for coins in self.coins if coins.wallet == wallet)
-
-    def open(self, *, wallet: str | None = None, key: str | None = None) -> list[Run]:
-        return [
-            run
-            for run in self.runs.values()
-            if run.end is None and wallet in (None, run.call.wallet) and key in (None, run.call.key)
-        ]
-
-    def held(self, wallet: str) -> int:
-        return sum(run.amount for run in self.open(wallet=wallet))
-
-    def free(self, wallet: str) -> int:
-        return self.balance(wallet) - self.held(wallet)
-
-    def used(self, key: str, limit: Limit, at: int) -> int:
-        """What the window of a limit has at a time."""
-        runs = [run for run in self.runs.values() if run.call.key == key]
-        if limit.kind == "requests":
-            return sum(at - limit.window_us < run.at <= at for run in runs)
-        ends = [run.end for run in runs if run.end and at - limit.window_us < run.end.at <= at]
-        return sum(end.charged if limit.kind == "usd" else end.tokens for end in ends)
-
-    def beside(self, key: str, limit: Limit) -> int:
-        """What open holds add to it."""
-        if limit.kind == "requests":
-            return 0
-        return sum(run.amount if limit.kind == "usd" else run.tokens for run in self.open(key=key))
-
     # Lots.
 
     def lapse(self, wallet: str, now: int) -> bool:
@@ -103,8 +55,8 @@ class ReferenceBook:
         ahead = 0
         for coins in self.lots(wallet):
             if coins.expired(now):
-                older = [run for run in self.open(wallet=wallet) if coins.expires and run.at < coins.expires]
-                kept = min(coins.left, max(0, sum(run.amount for run in older) - ahead))
+                older = [amount for at, amount in self.holds(wallet) if coins.expires and at < coins.expires]
+                kept = min(coins.left, max(0, sum(older) - ahead))
                 if kept < coins.left:
                     coins.taken.append(coins.left - kept)
                     lapsed = True
@@ -153,25 +105,6 @@ class ReferenceBook:
                 return Done(any([self.lapse(wallet, now) for wallet in self.wallets]))  # noqa: C419  (all of them)
         raise AssertionError(posting)
 
-    def room(self, wallet: str, key: str, limits: tuple[Limit, ...], now: int) -> Room:
-        valid = sum(coins.left for coins in self.lots(wallet) if not coins.expired(now))
-        budgets = [limit for limit in limits if limit.kind == "usd"]
-        left = [limit.most - self.used(key, limit, now) for limit in budgets]
-        free = [(self.free(wallet), "wallet")]
-        free += [
-            (most - self.beside(key, limit), limit.name) for limit, most in zip(budgets, left, strict=True)
-        ]
-        available, bound = min(free, key=lambda each: each[0])
-        return Room(NanoUsd(max(0, min([valid, *left]))), NanoUsd(max(0, available)), bound)
-
-    def tokens_left(self, key: str, limits: tuple[Limit, ...], now: int) -> int:
-        left = [
-            limit.most - self.used(key, limit, now) - self.beside(key, limit)
-            for limit in limits
-            if limit.kind == "tokens"
-        ]
-        return max(0, min(left, default=PLENTY))
-
     def hold(self, hold: Hold, now: int, epoch: int) -> Answer:
         key, wallet = hold.call.key, hold.call.wallet
         known = self.runs.get(hold.call.id)
@@ -180,22 +113,48 @@ class ReferenceBook:
                 return Rejected("")
             if known.first is not None:
                 return known.first
-            self.lapse(wallet, now)
-            return Held(NanoUsd(known.amount), self.room(wallet, key, (), now))
+            self.lapse(known.call.wallet, now)
+            return Held(NanoUsd(known.amount), self.room(known.call.wallet, [], now))
         repeat = self.repeat(key, hold.claim, now) if hold.claim else None
         if repeat is not None:
             return repeat
         if wallet not in self.wallets:
             return Refused("wallet_unknown", Room(NanoUsd(0), NanoUsd(0)))
-        self.lapse(wallet, now)
-        self.limits[key] = hold.limits
-        room = self.room(wallet, key, hold.limits, now)
-        refused = self.refuse(hold, room, now)
-        if refused is not None:
-            return refused
-        amount, tokens = share_out(hold, room.available, self.tokens_left(key, hold.limits, now))
-        held = Held(NanoUsd(amount), room)
-        self.runs[hold.call.id] = Run(hold.call, epoch, now, hold.claim, held, [(amount, tokens)])
+        for subject in (key, *hold.subjects):
+            whose = "" if subject == key else subject
+            self.limits[subject] = tuple(limit for limit in hold.limits if limit.subject == whose)
+        payers = [wallet] + [hold.fallback] * (hold.fallback in self.wallets)
+        for payer in payers:
+            self.lapse(payer or "", now)
+        return self.choose(hold, [payer or "" for payer in payers], now, epoch)
+
+    def choose(self, hold: Hold, payers: list[str], now: int, epoch: int) -> Answer:
+        """The first that need not clamp, else the first that can pay at all."""
+        every = self.bounds(hold.call.key, hold.subjects)
+        own = [each for each in every if not each[0].startswith("org_")]
+        rooms = [self.room(payers[0], every, now)] + [self.room(payer, own, now) for payer in payers[1:]]
+        answers = [
+            self.refuse(hold, payer, bounds, room, now)
+            for payer, bounds, room in zip(payers, [every, own], rooms, strict=False)
+        ]
+        if isinstance(answers[0], NotCheap):
+            return NotCheap(rooms[0], rooms[1] if len(rooms) > 1 else None)
+        able = [n for n, answer in enumerate(answers) if answer is None]
+        if not able:
+            refused = [answer for answer in answers if isinstance(answer, Refused)]
+            passing = [one for one in refused if one.reason == "held_by_inflight" or one.retry_after_us]
+            return (passing or refused)[0]
+        paying = next((n for n in able if rooms[n].balance >= hold.full), able[0])
+        return self.begin(hold, payers[paying], own if paying else every, rooms[paying], now, epoch)
+
+    def begin(self, hold: Hold, payer: str, bounds: Bounds, room: Room, now: int, epoch: int) -> Held:
+        grant = share_out(hold, room.available, self.tokens_left(bounds, now))
+        other = payer != hold.call.wallet
+        held = Held(NanoUsd(grant[0]), room, payer if other else "")
+        run = Run(msgspec.structs.replace(hold.call, wallet=payer), epoch, now, hold.claim, held, [grant])
+        run.subjects = tuple(s for s in hold.subjects if not (other and s.startswith("org_")))
+        run.fallback = None if other else hold.fallback
+        self.runs[hold.call.id] = run
         return held
 
     def repeat(self, key: str, claim: Claim, now: int) -> Repeat | None:
@@ -209,67 +168,6 @@ class ReferenceBook:
                     return done if same else Repeat("mismatch", run.call.id)
         return None
 
-    def refuse(self, hold: Hold, room: Room, now: int) -> Answer | None:
-        key = hold.call.key
-        least, least_tokens = min(hold.minimum, hold.wanted), min(hold.tokens_minimum, hold.tokens)
-        calls = [limit for limit in hold.limits if limit.kind in ("requests", "concurrent")]
-        if hold.share_ppm < 1_000_000:
-            if any(self.full(key, limit, 1, now) for limit in calls):
-                return self.blocked(key, [(limit, 1) for limit in calls], room, now)
-            share = hold.share_ppm
-            tokens_left = self.tokens_left(key, hold.limits, now)
-            if hold.wanted * 10**6 > share * room.available or hold.tokens * 10**6 > share * tokens_left:
-                return NotCheap(room)
-        elif sum(c.left for c in self.lots(hold.call.wallet) if not c.expired(now)) < least:
-            return Refused("insufficient_credit", room)
-        needs = {"usd": least, "tokens": least_tokens, "requests": 1, "concurrent": 1}
-        blocked = self.blocked(key, [(limit, needs[limit.kind]) for limit in hold.limits], room, now)
-        if blocked is not None:
-            return blocked
-        if room.available < least:
-            return Refused("held_by_inflight", room, "" if room.bound == "wallet" else room.bound)
-        return None
-
-    def full(self, key: str, limit: Limit, need: int, now: int) -> bool:
-        if limit.kind == "concurrent":
-            return len(self.open(key=key)) + 1 > limit.most
-        beside = self.beside(key, limit) if limit.kind == "tokens" else 0
-        return need > max(0, limit.most - self.used(key, limit, now) - beside)
-
-    def blocked(self, key: str, needs: list[tuple[Limit, int]], room: Room, now: int) -> Refused | None:
-        found = [
-            (limit, self.wait(key, limit, need, now))
-            for limit, need in needs
-            if self.full(key, limit, need, now)
-        ]
-        if not found:
-            return None
-        found.sort(key=lambda each: ("usd", "tokens", "requests", "concurrent").index(each[0].kind))
-        longest = max(wait for _, wait in found)
-        budgets = [each for each in found if each[0].kind == "usd"]
-        name = max(budgets or found, key=lambda each: each[1])[0].name
-        reason = "budget_exceeded" if budgets else "rate_limited"
-        return Refused(reason, room, name, None if longest >= PLENTY else longest)  # type: ignore[arg-type]  # one of two literals
-
-    def wait(self, key: str, limit: Limit, need: int, now: int) -> int:
-        """How long until it fits: try every moment at which something leaves."""
-        if limit.kind == "concurrent":
-            return SECOND if limit.most > 0 else PLENTY
-        if need > limit.most:
-            return PLENTY
-        beside = self.beside(key, limit)
-        if beside + need > limit.most:
-            if self.used(key, limit, now) + need <= limit.most:
-                return SECOND
-            beside = 0
-        moments = {run.at for run in self.runs.values()} | {
-            run.end.at for run in self.runs.values() if run.end
-        }
-        for moment in sorted(at + limit.window_us for at in moments if at + limit.window_us > now):
-            if self.used(key, limit, moment) + beside + need <= limit.most:
-                return moment - now
-        raise AssertionError("it never fits")
-
     def go_on(self, posting: Extend | Checkpoint, now: int) -> Answer:
         run = self.runs.get(posting.id)
         if run is None or run.end is not None:
@@ -278,13 +176,30 @@ class ReferenceBook:
         run.used.append(posting.used)
         if isinstance(posting, Checkpoint):
             return Done(more)
-        key, wallet = run.call.key, run.call.wallet
+        wallet, bounds = run.call.wallet, self.bounds(run.call.key, run.subjects)
         self.lapse(wallet, now)
-        limits = self.limits.get(key, ())
-        room = self.room(wallet, key, limits, now)
+        room = self.room(wallet, bounds, now)
         whole = Hold(run.call, NanoUsd(0), posting.more, tokens=posting.tokens)
-        run.grants.append(share_out(whole, room.available, self.tokens_left(key, limits, now)))
+        amount, tokens = share_out(whole, room.available, self.tokens_left(bounds, now))
+        run.grants.append((amount, tokens))
+        if amount < posting.more and run.fallback in self.wallets:
+            left = NanoUsd(posting.more - amount)
+            room = self.go_on_beside(
+                run, Hold(run.call, NanoUsd(0), left, tokens=posting.tokens - tokens), now
+            )
         return Held(NanoUsd(run.amount), room)
+
+    def go_on_beside(self, run: Run, hold: Hold, now: int) -> Room:
+        """The second wallet gives what the first one cannot."""
+        second = run.fallback or ""
+        own = [each for each in self.bounds(run.call.key, run.subjects) if not each[0].startswith("org_")]
+        self.lapse(second, now)
+        room = self.room(second, own, now)
+        more = share_out(hold, room.available, self.tokens_left(own, now))
+        if more[0]:
+            run.rest_at = run.rest_at if run.rest else now
+            run.rest.append(more)
+        return room
 
     def settle(self, settle: Settle, now: int) -> Answer:
         run = self.runs.get(settle.id)
@@ -297,14 +212,21 @@ class ReferenceBook:
         return Settled(NanoUsd(run.charged), NanoUsd(run.cost - run.charged))
 
     def finish(self, run: Run, settle: Settle, now: int) -> None:
-        wallet = run.call.wallet
-        self.lapse(wallet, now)
-        most = settle.cost if settle.most is None else settle.most
-        paid = self.pay(wallet, min(settle.cost, most, run.amount + self.free(wallet)), run.at)
+        wallet, second = run.call.wallet, run.fallback if run.rest else None
+        for each in (wallet, second):
+            self.lapse(each or "", now)
+        most = settle.cost if settle.most is None else min(settle.cost, settle.most)
+        reach = run.amount if second else run.amount + self.free(wallet)
+        first, rest = min(most, run.first_amount if second else reach), 0
+        if second:
+            rest = min(most - first, run.rest_amount + self.free(second))
+        paid = self.pay(wallet, first, run.at)
+        paid += self.pay(second, rest, run.rest_at) if second else []
         usage = settle.usage
         tokens = usage.prompt_tokens + usage.completion_tokens
-        run.end = End(now, settle.cost, settle.outcome, tokens, settle.reply, paid)
-        self.lapse(wallet, now)
+        run.end = End(now, settle.cost, settle.outcome, tokens, settle.reply, paid, rest)
+        for each in (wallet, second):
+            self.lapse(each or "", now)
 
     def settle_late(self, run: Run, settle: Settle, difference: int, now: int) -> None:
         wallet = run.call.wallet
@@ -316,9 +238,12 @@ class ReferenceBook:
         if difference < 0:
             lost = run.cost - run.charged
             back = min(max(0, -difference - lost), run.charged - sum(run.refunds))
-            if back:
-                expires = None if run.expires is None else max(run.expires, now + 30 * DAY)
-                self.put(f"lot_{run.call.id}", wallet, back, expires, run.call.id)
+            expires = None if run.expires is None else max(run.expires, now + 30 * DAY)
+            for n, (payer, part) in enumerate(run.parts(back)):
+                mark = f"/{n + 1}" if n else ""
+                self.lapse(payer, now)
+                self.put(f"lot_{run.call.id}{mark}", payer, part, expires, run.call.id + mark)
+                run.rest_back += part if payer == run.fallback else 0
             if back or lost:
                 run.late = -back, -back - min(lost, -difference)
 
@@ -340,8 +265,10 @@ class ReferenceBook:
         run = self.runs.get(refund.usage)
         if run is None or run.end is None or not 0 < refund.amount <= run.charged - sum(run.refunds):
             return Rejected("")
-        self.lapse(run.call.wallet, now)
-        run.refunds.append(refund.amount)
         expires = None if run.expires is None else max(run.expires, now + 30 * DAY)
-        self.put(refund.lot, run.call.wallet, refund.amount, expires, refund.ref)
+        for n, (payer, part) in enumerate(run.parts(refund.amount)):
+            mark = f"/{n + 1}" if n else ""
+            self.lapse(payer, now)
+            self.put(refund.lot + mark, payer, part, expires, refund.ref + mark)
+        run.refunds.append(refund.amount)
         return Done(True)

@@ -33,6 +33,11 @@ class End:
     tokens: int
     reply: StoredReply | None
     paid: list[tuple[Coins, int]]
+    rest: int = 0
+    """Of that the second wallet's part."""
+
+    def charged_for(self, subject: str) -> int:
+        return self.charged - self.rest if subject.startswith("org_") else self.charged
 
     @property
     def charged(self) -> int:
@@ -55,14 +60,44 @@ class Run:
     """What the late settlement changed: charge and cost."""
     late_paid: list[tuple[Coins, int]] = field(default_factory=list)
     refunds: list[int] = field(default_factory=list)
+    subjects: tuple[str, ...] = ()
+    fallback: str | None = None
+    rest: list[tuple[int, int]] = field(default_factory=list)
+    """What the second wallet was asked for."""
+    rest_at: int = 0
+    rest_back: int = 0
+    """What a late settlement gave back to it."""
 
     @property
-    def amount(self) -> int:
+    def first_amount(self) -> int:
+        """What the first wallet holds."""
         return sum(money for money, _ in self.grants)
 
     @property
+    def rest_amount(self) -> int:
+        return sum(money for money, _ in self.rest)
+
+    @property
+    def amount(self) -> int:
+        return self.first_amount + self.rest_amount
+
+    @property
     def tokens(self) -> int:
-        return sum(tokens for _, tokens in self.grants)
+        return sum(tokens for _, tokens in [*self.grants, *self.rest])
+
+    def counts_at(self, subject: str) -> bool:
+        return subject == self.call.key or subject in self.subjects
+
+    def held_for(self, subject: str) -> int:
+        """Organizations count what the first wallet pays."""
+        return self.first_amount if subject.startswith("org_") else self.amount
+
+    def parts(self, amount: int) -> list[tuple[str, int]]:
+        """Who gets that back: the second wallet first."""
+        assert self.end is not None
+        theirs = max(0, self.end.rest - self.rest_back - sum(self.refunds))
+        second = min(amount, theirs) if self.fallback else 0
+        return [(w, a) for w, a in ((self.fallback or "", second), (self.call.wallet, amount - second)) if a]
 
     @property
     def charged(self) -> int:

@@ -6,9 +6,11 @@ of a wallet. What is made out of a few whole numbers shrinks well.
 
 from itertools import chain
 
+import msgspec
 from hypothesis import strategies as st
 
 from deeptoken.ledger.postings import (
+    ALWAYS_US,
     Call,
     Checkpoint,
     Claim,
@@ -40,10 +42,19 @@ CALLS = (
     Limit("tokens", 50, 60, "tpm"),
     Limit("concurrent", 0, 3, "concurrency"),
 )
+MONTHLY = Limit("usd", 300, 100, "month", "org_1")
+SUBJECTS: dict[str, tuple[str, ...]] = {"child": ("parent", "org_1", "org_1/usr_1"), "parent": ("org_1",)}
+"""At which further limits the calls of a key count."""
 LIMITS: dict[str, tuple[tuple[Limit, ...], ...]] = {
     "free": ((), (), ()),
     "spender": (SPEND, SPEND, (Limit("usd", 100, 30, "middle"),)),
     "caller": (CALLS, CALLS, ()),
+    "child": (
+        (Limit("usd", ALWAYS_US, 150, "total"), Limit("usd", 100, 60, "middle", "parent"), MONTHLY),
+        (Limit("usd", ALWAYS_US, 90, "total"), Limit("requests", 50, 4, "rpm", "parent")),
+        (MONTHLY, msgspec.structs.replace(MONTHLY, most=40, subject="org_1/usr_1")),
+    ),
+    "parent": ((Limit("usd", 100, 60, "middle"), MONTHLY), (Limit("requests", 50, 4, "rpm"),), ()),
     "both": (
         SPEND + CALLS,
         SPEND[:1] + CALLS[1:],
@@ -102,17 +113,21 @@ class _Teller:
         return self.calls[-1 - a % min(5, len(self.calls))] if self.calls and a < 59 else "c9999"
 
     def hold(self, a: int, b: int, c: int, d: int) -> Hold:
-        key = list(LIMITS)[a % 4]
+        key = list(LIMITS)[a % len(LIMITS)]
+        wallet = WALLETS[(a + b) % 10]
         wanted = (0, c, c, c, c + d)[b % 5]
         return Hold(
-            Call(f"c{len(self.calls):04d}", "", "", key, WALLETS[(a + b) % 10], "m", 1, 1_000_000, False),
+            Call(f"c{len(self.calls):04d}", "", "", key, wallet, "m", 1, 1_000_000, False),
             minimum=NanoUsd((wanted // 2, wanted // 4, wanted, 0, d)[d % 5]),
             wanted=NanoUsd(wanted),
             share_ppm=(500_000, 100_000)[c % 2] if a % 9 == 0 else 1_000_000,
             tokens=d,
             tokens_minimum=(d, d // 3, 0)[a % 3],
-            limits=LIMITS[key][(a // 4) % 3],
+            limits=LIMITS[key][(a // len(LIMITS)) % 3],
             claim=Claim(f"n{b % 2}", b"a" if c % 4 else b"b") if d % 5 == 0 else None,
+            subjects=SUBJECTS.get(key, ()),
+            fallback=(None, {"w1": "w2", "w2": "w1"}.get(wallet, "w1"), "w3")[min(2, (b + d) % 5)],
+            full=NanoUsd((0, wanted, 2 * wanted)[c % 3]),
         )
 
     def grant(self, a: int, b: int, c: int, d: int) -> Posting:

@@ -2,7 +2,16 @@
 
 from collections import Counter, defaultdict
 
-from deeptoken.ledger.changes import Changes, ClaimRow, EntryRow, HoldRow, LotRow, UsageRow, WalletRow
+from deeptoken.ledger.changes import (
+    Changes,
+    ClaimRow,
+    EntryRow,
+    HoldRow,
+    LotRow,
+    SpentRow,
+    UsageRow,
+    WalletRow,
+)
 from deeptoken.ledger.past import PastUsage, Spent, recall
 
 Draw = tuple[str, str, int, int]
@@ -19,6 +28,7 @@ class Rows:
         self.rows: dict[str, UsageRow] = {}
         self.entries: list[EntryRow] = []
         self.claims: dict[tuple[str, str], ClaimRow] = {}
+        self.spent: dict[tuple[str, str], SpentRow] = {}
         self.asked: Counter[str] = Counter()
         self._expiring_first = expiring_first
 
@@ -33,6 +43,9 @@ class Rows:
         self.lots |= changes.lots
         self.holds |= changes.holds
         self.entries += changes.entries
+        for spent in changes.spent:
+            assert (spent.subject, spent.request) not in self.spent
+            self.spent[spent.subject, spent.request] = spent
         self.claims |= {(claim.key, claim.name): claim for claim in changes.claims}
 
     # The past.
@@ -61,19 +74,22 @@ class Rows:
         return any(lot.ref == ref for lot in self.lots.values())
 
     def _spent(self, key: str, after_us: int) -> list[Spent]:
-        return sorted(
+        found: list[Spent] = [
             (
-                (
-                    row.created_us,
-                    row.settled_us,
-                    row.charged,
-                    row.usage.prompt_tokens + row.usage.completion_tokens,
-                )
-                for row in self.rows.values()
-                if row.call.key == key and row.settled_us > after_us
-            ),
-            key=lambda spent: spent[1],
-        )
+                row.created_us,
+                row.settled_us,
+                row.charged,
+                row.usage.prompt_tokens + row.usage.completion_tokens,
+            )
+            for row in self.rows.values()
+            if row.call.key == key
+        ]
+        found += [
+            (row.created_us, row.settled_us, row.charged, row.tokens)
+            for row in self.spent.values()
+            if row.subject == key
+        ]
+        return sorted((row for row in found if row[1] > after_us), key=lambda spent: spent[1])
 
     # What must be true.
 
@@ -158,7 +174,10 @@ class Rows:
                 draws.append((row.call.wallet, row.lot, row.charged, row.created_us))
             for entry in changes.entries:
                 if entry.kind == "draw" and entry.ref == row.call.id and entry.lot is not None:
-                    draws.append((row.call.wallet, entry.lot, entry.amount, row.created_us))
+                    rest = self.holds.get(f"{row.call.id}/2")
+                    second = rest is not None and entry.debit == rest.call.wallet
+                    since = rest.created_us if rest is not None and second else row.created_us
+                    draws.append((entry.debit, entry.lot, entry.amount, since))
         for entry in changes.entries:
             if entry.kind == "late" and entry.debit in self.wallets and entry.lot is not None:
                 draws.append((entry.debit, entry.lot, entry.amount, entry.created_us))

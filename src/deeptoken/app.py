@@ -79,7 +79,12 @@ class Books:
 
     def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int) -> list[Left]:
         return self._writer.left(
-            caller.wallet, caller.key, caller.limits, minimum=minimum, tokens_minimum=tokens_minimum
+            caller.wallet,
+            caller.key,
+            caller.limits,
+            caller.subjects,
+            minimum=minimum,
+            tokens_minimum=tokens_minimum,
         )
 
     async def recent_answers(self, wallet: str, model: str) -> list[int]:

@@ -64,8 +64,8 @@ class DeeptokenError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
-        self.upstream_id: str | None = None
-        """The provider's own id of the request, where one refused it or failed."""
+        self.fields: list[tuple[bytes, bytes]] = []
+        """What else stands in the head of the answer."""
 
     @property
     def extra(self) -> dict[str, Any]:

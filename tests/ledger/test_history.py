@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deeptoken.ledger import past, windows
 from deeptoken.ledger.book import Book
-from deeptoken.ledger.postings import Answer, Refused, Rejected
+from deeptoken.ledger.postings import Answer, Held, Refused, Rejected
 from reference_book import START_US, ReferenceBook, epoch_of, histories
 from reference_histories import Step
 from reference_rows import Rows
@@ -23,8 +23,12 @@ def plain(answer: Answer, *, waits: bool = True) -> Answer:
     """What is compared of an answer: not the words of a rejection, and a wait only if it is exact."""
     if isinstance(answer, Rejected):
         return Rejected("")
-    if isinstance(answer, Refused) and not waits:
-        return msgspec.structs.replace(answer, retry_after_us=None, limit="")
+    if isinstance(answer, Held):
+        return msgspec.structs.replace(answer, rates=(), near=None)
+    if isinstance(answer, Refused):
+        answer = msgspec.structs.replace(answer, rates=())
+        if not waits:
+            return msgspec.structs.replace(answer, retry_after_us=None, limit="", subject="")
     return answer
 
 
@@ -42,7 +46,7 @@ def assert_same_state(book: Book, model: ReferenceBook) -> None:
         assert [(lot.row.id, lot.remaining) for lot in wallet.lots] == [
             (c.id, c.left) for c in model.lots(id)
         ]
-    assert {id: (hold.amount, hold.tokens, hold.used) for id, hold in book.holds.items()} == {
+    assert {id: (hold.total, hold.tokens, hold.used) for id, hold in book.holds.items()} == {
         run.call.id: (run.amount, run.tokens, max(run.used)) for run in model.open()
     }
 

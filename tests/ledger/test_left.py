@@ -2,6 +2,7 @@
 
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -124,6 +125,7 @@ def test_a_limit_refuses_if_and_only_if_the_hold_is_refused(history: list[Step])
                 book.post(posting, now, epoch_of(posting))
                 continue
 
+            posting = msgspec.structs.replace(posting, fallback=None)
             told = asked(book, posting, now)
             again = asked(book, posting, now)
             answer = book.post(posting, now, epoch_of(posting))
@@ -141,6 +143,7 @@ def asked(book: Book, hold: Hold, now: int) -> list[Left]:
         hold.call.wallet,
         hold.call.key,
         hold.limits,
+        hold.subjects,
         minimum=min(hold.minimum, hold.wanted),
         tokens_minimum=min(hold.tokens_minimum, hold.tokens),
         now_us=now,

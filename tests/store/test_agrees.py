@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from unittest.mock import patch
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_scene import broken
 
 from deeptoken.clock import LedgerClock
 from deeptoken.ledger import past, windows
-from deeptoken.ledger.postings import Answer, Fence, OpenWallet, Posting, Rejected
+from deeptoken.ledger.postings import Answer, Fence, Held, OpenWallet, Posting, Refused, Rejected
 from deeptoken.store.ledger import open_writer
 from deeptoken.store.reads import Reader
 from deeptoken.store.writer import Busy, Writer
@@ -62,7 +63,14 @@ class Player:
 
 
 def plain(answer: Answer) -> Answer:
-    return Rejected("") if isinstance(answer, Rejected) else answer
+    match answer:
+        case Rejected():
+            return Rejected("")
+        case Held():
+            return msgspec.structs.replace(answer, rates=(), near=None)
+        case Refused():
+            return msgspec.structs.replace(answer, rates=())
+    return answer
 
 
 def assert_stored(path: Path, model: ReferenceBook) -> None:

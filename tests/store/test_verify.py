@@ -76,7 +76,7 @@ def test_every_invariant_is_told_with_its_sentence_and_the_progress(path: Path) 
     findings = list(verify(path, charge, progress=lambda name, done, total: told.append((name, done, total))))
 
     assert [finding.name for finding in findings] == [
-        "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I9", "I10", "I12", "I11", "bills",
+        "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I12", "I11", "bills",
     ]  # fmt: skip
     assert all(finding.sentence.endswith(".") for finding in findings)
     assert {name for name, done, total in told if done == total} == {finding.name for finding in findings}

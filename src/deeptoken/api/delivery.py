@@ -19,6 +19,7 @@ from deeptoken.api.errors import JSON, Headers, body
 from deeptoken.catalog.price import charge
 from deeptoken.errors import DeeptokenError
 from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.rates import WARNING, rate_headers, warning
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer
 from deeptoken.ledger.postings import StoredReply
@@ -104,6 +105,10 @@ class Outlet:
             headers += trace.answer.told
         if trace.limit is not None:
             headers.append((b"x-deeptoken-max-tokens", str(trace.limit).encode()))
+        if trace.rates:
+            headers += rate_headers(trace.rates)
+        if trace.near is not None:
+            headers.append((WARNING, warning(trace.near)))
         return headers
 
     def _usage(self, bill: Bill) -> object:

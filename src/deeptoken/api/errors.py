@@ -6,7 +6,6 @@
 import msgspec
 
 from deeptoken.errors import DeeptokenError, IdempotencyRunning, MethodNotAllowed
-from deeptoken.gateway.told import ID
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -35,8 +34,7 @@ def headers(error: DeeptokenError) -> Headers:
         found.append((b"retry-after", error.retry_after.encode()))
     if error.should_retry is not None:
         found.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
-    if error.upstream_id is not None:
-        found.append((ID, error.upstream_id.encode()))
+    found += error.fields
     if isinstance(error, MethodNotAllowed):
         found.append((b"allow", ", ".join(error.allowed).encode()))
     return found

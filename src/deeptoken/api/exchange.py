@@ -35,7 +35,10 @@ UNREAD = (RequestTimeout, RequestTooLarge, UnsupportedMedia)
 EXPOSED = (
     b"x-deeptoken-id, x-request-id, x-deeptoken-channel, x-deeptoken-attempts, x-deeptoken-cost, "
     b"x-deeptoken-max-tokens, x-deeptoken-replay, x-gateway-error-category, x-should-retry, retry-after, "
-    b"openai-processing-ms, request-id, x-deeptoken-upstream-id, x-deeptoken-schema-lost"
+    b"openai-processing-ms, request-id, x-deeptoken-upstream-id, x-deeptoken-schema-lost, "
+    b"x-deeptoken-warning, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    b"x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
+    b"x-ratelimit-reset-tokens"
 )
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 EXPOSING = (b"access-control-expose-headers", EXPOSED)

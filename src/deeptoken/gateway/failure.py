@@ -17,6 +17,7 @@ import re
 
 from deeptoken import errors
 from deeptoken.catalog.model import Candidate
+from deeptoken.gateway.told import ID
 from deeptoken.providers.base import Failure
 
 INVALID_RESPONSE = "upstream_invalid_response"
@@ -57,7 +58,8 @@ def is_of_the_model(failure: Failure) -> bool:
 def final(failure: Failure, at: Candidate) -> errors.DeeptokenError:
     """The error that the caller gets when `failure`, at `at`, was the last one."""
     error = _final(failure, at)
-    error.upstream_id = failure.request_id
+    if failure.request_id is not None:
+        error.fields.append((ID, failure.request_id.encode()))
     return error
 
 

@@ -17,6 +17,7 @@ from deeptoken.errors import (
 )
 from deeptoken.gateway.failure import final, invalid
 from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.rates import rate_headers
 from deeptoken.gateway.upstream import Answer, Cut
 from deeptoken.ledger.postings import Outcome, Refused, Repeat, StoredReply
 from deeptoken.money import NanoUsd, show
@@ -37,24 +38,27 @@ class Replay(Exception):
 
 def refusal(refused: Refused, needed: NanoUsd, affordable: int) -> DeeptokenError:
     """`needed` is the least that the call costs, `affordable` the tokens that what is free would pay."""
+    error = _refusal(refused, needed, affordable)
+    error.fields += rate_headers(refused.rates)
+    return error
+
+
+def _refusal(refused: Refused, needed: NanoUsd, affordable: int) -> DeeptokenError:
     retry_after_s = None if refused.retry_after_us is None else refused.retry_after_us / SECOND_US
     wait_s = max(1, ceil(retry_after_s or 1))
+    limit = limited(refused.limit, refused.subject)
     match refused.reason:
         case "rate_limited":
-            return RateLimited(
-                f"This key's limit {refused.limit} is reached. Try again in {wait_s} s.",
-                retry_after_s=retry_after_s,
-            )
+            return RateLimited(f"{limit} is reached. Try again in {wait_s} s.", retry_after_s=retry_after_s)
         case "budget_exceeded":
             return BudgetExceeded(
-                f"This call needs {show(needed)} and the key's ceiling over {refused.limit} leaves "
-                f"{show(refused.room.balance)}. "
-                + ("Ask for a higher ceiling." if retry_after_s is None else f"It passes in {wait_s} s."),
+                f"This call needs {show(needed)} and {limit} leaves {show(refused.room.balance)}. "
+                + ("Ask for a higher one." if retry_after_s is None else f"It passes in {wait_s} s."),
                 retry_after_s=retry_after_s,
             )
         case "held_by_inflight" if refused.limit:
             return BudgetExceeded(
-                f"This call needs {show(needed)}; of the key's ceiling over {refused.limit} "
+                f"This call needs {show(needed)}; of {limit} "
                 f"{show(refused.room.available)} is not held by calls in flight. "
                 "Try again when they have ended.",
                 retry_after_s=retry_after_s or 1,
@@ -67,6 +71,21 @@ def refusal(refused: Refused, needed: NanoUsd, affordable: int) -> DeeptokenErro
         in_flight=refused.reason == "held_by_inflight",
         retry_after_s=retry_after_s,
     )
+
+
+def limited(name: str, subject: str) -> str:
+    """A limit in words: whose it is, and which."""
+    if subject.startswith("org_"):
+        return (
+            "your budget of this month in the organization"
+            if "/" in subject
+            else ("the organization's budget of this month")
+        )
+    whose = "the limit of the key that made this one" if subject else "this key's limit"
+    own = {"total": "the key's budget", "month": "the key's budget of this month"}
+    if not subject and name in own:
+        return own[name]
+    return f"the key's ceiling over {name}" if not subject and name[:1].isdigit() else f"{whose} {name}"
 
 
 def repeated(answer: Repeat) -> Exception:

@@ -25,13 +25,14 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.errors import BadRequest
+from deeptoken.gateway.doors import Delivery, Ledger
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.limits import Room
 from deeptoken.gateway.needs import needs
 from deeptoken.gateway.plan import Sought
 from deeptoken.gateway.router import Router
 from deeptoken.gateway.snapshot import TOKENS, Snapshot
-from deeptoken.gateway.tab import Delivery, Ledger, Tab
+from deeptoken.gateway.tab import Tab
 from deeptoken.gateway.task_tab import TaskTab
 from deeptoken.gateway.upstream import Answer
 from deeptoken.gateway.wishes import read as read_wishes

@@ -11,7 +11,6 @@ that cannot grow is the operator's loss, at most a quarter of the hold and what 
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
 
 import msgspec
 
@@ -19,10 +18,11 @@ from deeptoken import clock
 from deeptoken.catalog.model import Model
 from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, DeeptokenError
+from deeptoken.gateway.doors import Delivery, Ledger
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.refusal import charge_alone, legible, outcome_of, refusal, repeated, status_of
 from deeptoken.gateway.tally import meter_of
-from deeptoken.gateway.terms import FIRST_WORDS, GRANT_MIN, Terms, least
+from deeptoken.gateway.terms import FIRST_WORDS, GRANT_MIN, Terms, least, paying
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer, Cut, Wanted
 from deeptoken.identity.caller import Caller
@@ -35,10 +35,8 @@ from deeptoken.ledger.postings import (
     Hold,
     NotCheap,
     Outcome,
-    Posting,
     Refused,
     Repeat,
-    Room,
     Settled,
     StoredReply,
 )
@@ -55,19 +53,6 @@ MARGIN_MIN = 32
 CHECKPOINT_S = 10.0
 DRY_REASONS = {"wallet": "wallet_empty", "max_cost_usd": "max_cost_usd", "tpm": "rate_limit_exceeded"}
 """Why an answer ended early, by what binds; everything else that binds is a ceiling."""
-
-
-class Ledger(Protocol):
-    """The ledger's door: what is asked is decided, durable when the answer says that money moved."""
-
-    async def post(self, posting: Posting) -> Posted: ...
-
-
-class Delivery(Protocol):
-    """Where an answer goes. `compose` writes what is left to deliver; it leaves once it is settled."""
-
-    def compose(self, bill: Bill) -> None: ...
-    def kept(self) -> StoredReply | None: ...
 
 
 class Tab:
@@ -123,14 +108,14 @@ class Tab:
         cap = self._call.cost_max
         # Above the caller's own cap nothing is cheap: no share is asked for, and the answer tells the room.
         share_ppm = CHEAP_PPM if cap is None or worst <= cap else 0
-        answer = await self._ask(worst, worst, self._most, self._most, share_ppm)
+        answer = await self._ask(worst, worst, self._most, self._most, share_ppm, worst)
         if isinstance(answer, Held):
             self._hold_is(answer.amount, self._most)
         else:
-            await self._hold_counted(answer.room)
+            await self._hold_counted(answer)
         return self
 
-    async def _hold_counted(self, room: Room) -> None:
+    async def _hold_counted(self, told: NotCheap) -> None:
         """The prompt is counted; what the balance affords bounds the answer; a first grant is held."""
         self._meter.count_prompt()
         each = self._terms.longest(self._chat.request, self._meter.prompt)
@@ -140,9 +125,11 @@ class Tab:
         cap = self._call.cost_max
         if cap is not None and minimum > cap:
             raise BadRequest(f"max_cost_usd: this call costs {show(minimum)} at least.", param="max_cost_usd")
+        full = self._price_of(self._most)
+        room = paying(told, full, minimum)
         most = max(first, min(self._most, self._affordable(least(room.balance, cap))))
         wanted = self._terms.first_grant(self._meter.prompt, most, room.available)
-        answer = await self._ask(minimum, self._price_of(wanted), wanted, first, ONE_PPM)
+        answer = await self._ask(minimum, self._price_of(wanted), wanted, first, ONE_PPM, full)
         if isinstance(answer, NotCheap):
             raise DeeptokenError
         most = self._affordable(least(answer.room.balance, cap))
@@ -154,7 +141,7 @@ class Tab:
         self._hold_is(answer.amount, self._affordable(answer.amount))
 
     async def _ask(
-        self, minimum: NanoUsd, wanted: NanoUsd, most: int, least: int, share_ppm: int
+        self, minimum: NanoUsd, wanted: NanoUsd, most: int, least: int, share_ppm: int, full: NanoUsd
     ) -> Held | NotCheap:
         caller, call = self._caller, self._call
         answer = await self._ledger.post(
@@ -177,16 +164,31 @@ class Tab:
                 tokens_minimum=self._meter.prompt + least,
                 limits=caller.limits,
                 claim=call.claim,
+                subjects=caller.subjects,
+                fallback=caller.fallback,
+                full=full,
             )
         )
         match answer:
-            case Held() | NotCheap():
+            case Held():
+                self._admitted(answer)
+                return answer
+            case NotCheap():
                 return answer
             case Refused():
                 raise refusal(answer, minimum, self._affordable(answer.room.available) // self._choices)
             case Repeat():
                 raise repeated(answer)
         raise DeeptokenError
+
+    def _admitted(self, held: Held) -> None:
+        """What the caller is told of its limits, and who pays."""
+        trace, caller = self._call.trace, self._caller
+        trace.rates, trace.near = held.rates, held.near
+        if held.wallet:
+            trace.caller = self._caller = msgspec.structs.replace(
+                caller, wallet=held.wallet, owner=caller.fallback_owner, fallback=None
+            )
 
     def _hold_is(self, amount: NanoUsd, covered: int) -> None:
         """The hold is now `amount`, which pays `covered` tokens."""

@@ -13,7 +13,7 @@ from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, DeeptokenError
 from deeptoken.gateway.tab import CHECKPOINT_S, Tab
 from deeptoken.gateway.tally import Tally
-from deeptoken.ledger.postings import Checkpoint, NotCheap, Room
+from deeptoken.ledger.postings import Checkpoint, NotCheap
 from deeptoken.money import ONE_PPM, NanoUsd, show
 from deeptoken.providers.base import Piece
 
@@ -21,14 +21,14 @@ from deeptoken.providers.base import Piece
 class TaskTab(Tab):
     """One task's money. Use as ``async with``."""
 
-    async def _hold_counted(self, room: Room) -> None:
+    async def _hold_counted(self, told: NotCheap) -> None:
         self._meter.count_prompt()
         each = self._most
         most = self._price_of(each)
         cap = self._call.cost_max
         if cap is not None and most > cap:
             raise BadRequest(f"max_cost_usd: this call may cost {show(most)}.", param="max_cost_usd")
-        answer = await self._ask(most, most, each, each, ONE_PPM)
+        answer = await self._ask(most, most, each, each, ONE_PPM, most)
         if isinstance(answer, NotCheap):
             raise DeeptokenError
         self._hold_is(answer.amount, each)

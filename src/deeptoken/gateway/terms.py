@@ -5,6 +5,7 @@ Of a task that is known: the most of each unit that its request can come to.
 
 from deeptoken.catalog.model import Model
 from deeptoken.catalog.price import affordable, bound
+from deeptoken.ledger.postings import NotCheap, Room
 from deeptoken.money import NanoUsd, usd
 from deeptoken.wire.chat import ChatRequest
 from deeptoken.wire.task import Task
@@ -80,6 +81,16 @@ def _largest(models: tuple[Model, ...]) -> int | None:
     """The largest context that is known, if all are."""
     contexts = [model.context for model in models if model.context is not None]
     return max(contexts) if len(contexts) == len(models) else None
+
+
+def paying(told: NotCheap, full: NanoUsd, minimum: NanoUsd) -> Room:
+    """What the wallet that will pay has: the first that need not clamp, else the first that can pay."""
+    rooms = [told.room] if told.other is None else [told.room, told.other]
+    for enough in (full, minimum):
+        for room in rooms:
+            if room.balance >= enough:
+                return room
+    return told.room
 
 
 def least(balance: NanoUsd, cap: NanoUsd | None) -> NanoUsd:

@@ -7,7 +7,7 @@ from deeptoken.gateway.failure import public_message, words
 from deeptoken.gateway.tally import spent
 from deeptoken.gateway.upstream import Answer, Wanted
 from deeptoken.identity.caller import Caller
-from deeptoken.ledger.postings import Outcome, Settle, StoredReply
+from deeptoken.ledger.postings import Near, Outcome, Rate, Settle, StoredReply
 from deeptoken.money import NanoUsd, credits_json
 from deeptoken.providers.base import Failure
 from deeptoken.wire.usage import Usage
@@ -72,6 +72,10 @@ class Trace(msgspec.Struct):
     began_ms: int = 0
     """When the attempt that answers began, since the call came."""
     limit: int | None = None
+    rates: tuple[Rate, ...] = ()
+    """What the key's limits leave."""
+    near: Near | None = None
+    """A budget that is nearly used."""
     waited: float = 0.0
     """Seconds spent waiting for providers."""
     ttft_ms: int | None = None

@@ -7,20 +7,20 @@ Where a share is asked for, a prompt is not counted yet and the amounts are uppe
 count can change refuses (limits of calls), and the rest is `NotCheap`.
 """
 
-from deeptoken.ledger.ceilings import Meter
 from deeptoken.ledger.lots import Wallet
+from deeptoken.ledger.meters import Meters, tightest, worst
 from deeptoken.ledger.postings import Extend, Hold, NotCheap, Refused, Room
 from deeptoken.money import AMOUNT_MAX, ONE_PPM, NanoUsd
 
 
-def room(wallet: Wallet, meter: Meter | None) -> Room:
+def room(wallet: Wallet, meter: Meters | None) -> Room:
     """What wallet and ``usd`` limits leave. Expired credit that older holds need is nobody else's."""
     balance = wallet.balance - wallet.lapsed
     available = wallet.balance - wallet.held
     bound = "wallet"
     if meter is not None and meter.usd:
-        if meter.balance - meter.held < available:
-            available = max(0, meter.balance - meter.held)
+        if meter.spare < available:
+            available = max(0, meter.spare)
             bound = meter.bound
         if meter.balance < balance:
             balance = max(0, meter.balance)
@@ -28,20 +28,20 @@ def room(wallet: Wallet, meter: Meter | None) -> Room:
 
 
 def refusal(
-    hold: Hold, wallet: Wallet, meter: Meter | None, there: Room, now_us: int
+    hold: Hold, wallet: Wallet, meter: Meters | None, there: Room, now_us: int
 ) -> Refused | NotCheap | None:
     """Why the hold is not given; None: it is."""
     minimum = min(hold.minimum, hold.wanted)
     tokens_minimum = min(hold.tokens_minimum, hold.tokens)
     if hold.share_ppm < ONE_PPM:
         if meter is not None and meter.full():
-            return _blocked(meter, 0, 0, there, now_us)
+            return _blocked(hold, meter, 0, 0, there, now_us)
         if not _cheap(hold, meter, there):
             return NotCheap(there)
     elif wallet.balance - wallet.lapsed < minimum:
         return Refused("insufficient_credit", there)
     if meter is not None and (meter.balance < minimum or meter.tokens_left < tokens_minimum or meter.full()):
-        blocked = _blocked(meter, minimum, tokens_minimum, there, now_us)
+        blocked = _blocked(hold, meter, minimum, tokens_minimum, there, now_us)
         if blocked is not None:
             return blocked
     if there.available < minimum:
@@ -49,7 +49,7 @@ def refusal(
     return None
 
 
-def granted(hold: Hold, meter: Meter | None, there: Room) -> tuple[int, int]:
+def granted(hold: Hold, meter: Meters | None, there: Room) -> tuple[int, int]:
     """Money and tokens to be held, of a hold that is not refused.
 
     Between the minima and what is wanted both are in the same proportion, so that the amount tells the
@@ -69,7 +69,7 @@ def granted(hold: Hold, meter: Meter | None, there: Room) -> tuple[int, int]:
     return amount, tokens
 
 
-def extension(extend: Extend, meter: Meter | None, there: Room) -> tuple[int, int]:
+def extension(extend: Extend, meter: Meters | None, there: Room) -> tuple[int, int]:
     """Money and tokens to be held on top, in the same proportion; nothing, if there is nothing."""
     amount, tokens = int(min(extend.more, there.available)), extend.tokens
     left = AMOUNT_MAX if meter is None else meter.tokens_left
@@ -81,16 +81,23 @@ def extension(extend: Extend, meter: Meter | None, there: Room) -> tuple[int, in
     return amount, tokens
 
 
-def _cheap(hold: Hold, meter: Meter | None, there: Room) -> bool:
+def _cheap(hold: Hold, meter: Meters | None, there: Room) -> bool:
     if hold.wanted * ONE_PPM > hold.share_ppm * there.available:
         return False
     return meter is None or hold.tokens * ONE_PPM <= hold.share_ppm * meter.tokens_left
 
 
-def _blocked(meter: Meter, minimum: int, tokens_minimum: int, there: Room, now_us: int) -> Refused | None:
-    blocked = meter.blocked(minimum, tokens_minimum, now_us)
+def _blocked(
+    hold: Hold, meter: Meters, minimum: int, tokens_minimum: int, there: Room, now_us: int
+) -> Refused | None:
+    blocked = worst(meter.blocks(minimum, tokens_minimum, now_us))
     if blocked is None:
         return None
     return Refused(
-        "budget_exceeded" if blocked.budget else "rate_limited", there, blocked.name, blocked.retry_after_us
+        "budget_exceeded" if blocked.budget else "rate_limited",
+        there,
+        blocked.name,
+        blocked.retry_after_us,
+        "" if blocked.subject == hold.call.key else blocked.subject,
+        tightest(meter.rates(now_us)),
     )

@@ -24,14 +24,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from deeptoken.ledger.admission import extension, granted, refusal, room
-from deeptoken.ledger.ceilings import SOON_US, Ceilings
-from deeptoken.ledger.changes import Changes, EntryRow, HoldRow, LotRow, UsageRow, WalletRow
+from deeptoken.ledger.admission import extension, granted, room
+from deeptoken.ledger.ceilings import Ceilings, without_organizations
+from deeptoken.ledger.changes import Changes, EntryRow, HoldRow, LotRow, WalletRow
 from deeptoken.ledger.claims import Claims
+from deeptoken.ledger.closing import SECOND, pay, write
 from deeptoken.ledger.journal import Journal
-from deeptoken.ledger.late import extended, settle_late
-from deeptoken.ledger.lots import Lot, OpenHold, Order
-from deeptoken.ledger.past import Past, PastUsage, Recent, latest
+from deeptoken.ledger.late import give_back, settle_late
+from deeptoken.ledger.lots import OpenHold, Order
+from deeptoken.ledger.meters import ORGANIZATION, SOON_US, each, tightest
+from deeptoken.ledger.past import Past, Recent
+from deeptoken.ledger.payers import Payer, chosen, payers
 from deeptoken.ledger.postings import (
     Answer,
     Checkpoint,
@@ -91,11 +94,19 @@ class Book:
             self._vault.open(wallet.id)
         for lot in lots:
             self._vault.load(lot)
+        rests = []
         for row in holds:
             owner = self.wallets[row.call.wallet]
             hold = OpenHold(row.call, owner, row.amount, row.used, row.tokens, row.epoch, row.created_us)
-            hold.written = True
-            self._open(hold)
+            hold.written, hold.subjects, hold.fallback = True, row.subjects, row.fallback
+            if row.call.id.endswith(SECOND):
+                rests.append(hold)
+            else:
+                self._open(hold)
+        for rest in rests:
+            self.holds[rest.call.id.removesuffix(SECOND)].rest = rest
+            rest.wallet.holds[rest.call.id] = rest
+            rest.wallet.held += rest.amount
         if last_usage is not None:
             self._recent.starts_after(last_usage)
 
@@ -130,6 +141,7 @@ class Book:
         wallet: str,
         key: str,
         limits: tuple[Limit, ...],
+        subjects: tuple[str, ...] = (),
         *,
         minimum: int,
         tokens_minimum: int,
@@ -140,7 +152,7 @@ class Book:
         there = NO_ROOM if owner is None else room(owner, None)
         short = there.balance < minimum or there.available < minimum or owner is None
         cure = SOON_US if short and there.balance >= minimum and owner is not None else None
-        meter = self._ceilings.meter(key, limits, now_us)
+        meter = self._ceilings.measured(key, subjects, limits, now_us)
         return [
             Left("wallet", "wallet", None, there.balance, there.available, short, cure),
             *(() if meter is None else meter.left(minimum, tokens_minimum, now_us)),
@@ -158,19 +170,33 @@ class Book:
         wallet = self._vault.find(call.wallet, now_us)
         if wallet is None:
             return Refused("wallet_unknown", NO_ROOM)
-        meter = self._ceilings.meter(call.key, hold.limits, now_us)
-        there = room(wallet, meter)
-        refused = refusal(hold, wallet, meter, there, now_us)
-        if refused is not None:
-            return refused
-        amount, tokens = granted(hold, meter, there)
-        answer = Held(NanoUsd(amount), there)
-        made = OpenHold(call, wallet, amount, 0, tokens, epoch, now_us, answer, hold.claim)
+        second = None if hold.fallback is None else self._vault.find(hold.fallback, now_us)
+        meters = self._ceilings.of(hold, now_us)
+        payer = chosen(hold, payers(hold, wallet, second, meters, now_us))
+        if not isinstance(payer, Payer):
+            return payer
+        return self._admit(hold, payer, now_us, epoch)
+
+    def _admit(self, hold: Hold, payer: Payer, now_us: int, epoch: int) -> Held:
+        """The hold is made, on the wallet that pays."""
+        call, subjects, wallet = hold.call, hold.subjects, payer.wallet
+        other = ""
+        if wallet.id != call.wallet:
+            # What organizations allow is no matter of this wallet.
+            call = msgspec.structs.replace(call, wallet=wallet.id)
+            subjects, other = tuple(s for s in subjects if not s.startswith(ORGANIZATION)), wallet.id
+        amount, tokens = granted(hold, payer.meters, payer.room)
+        made = OpenHold(call, wallet, amount, 0, tokens, epoch, now_us, None, hold.claim)
+        made.subjects, made.fallback = subjects, None if other else hold.fallback
         self._open(made)
         self._journal.hold(made)
         self._journal.wallets[wallet.id] = wallet
-        if meter is not None:
-            meter.admitted(made)
+        answer = made.answer = Held(NanoUsd(amount), payer.room, other)
+        if payer.meters is not None:
+            for meter in each(payer.meters):
+                meter.admitted(made)
+            rates, near = tightest(payer.meters.rates(now_us)), payer.meters.near()
+            answer = made.answer = Held(answer.amount, answer.room, other, rates, near)
         if hold.claim is not None:
             self._claims.begin(call, hold.claim)
         return answer
@@ -180,7 +206,7 @@ class Book:
         call = hold.call
         made = self.holds.get(call.id)
         if made is not None:
-            return made.answer or Held(NanoUsd(made.amount), room(self._vault.due(made.wallet, now_us), None))
+            return made.answer or Held(NanoUsd(made.total), room(self._vault.due(made.wallet, now_us), None))
         if self._recent.ended(call.id):
             return Rejected("This call has ended.")
         if hold.claim is not None:
@@ -194,21 +220,46 @@ class Book:
         if extend.more < 0 or extend.tokens < 0:
             return Rejected(NEGATIVE)
         wallet = self._vault.due(hold.wallet, now_us)
-        meter = self._ceilings.meters.get(hold.call.key)
-        if meter is not None:
-            meter.measure(now_us)
-        there = room(wallet, meter)
-        amount, tokens = extension(extend, meter, there)
+        meters = self._ceilings.held(hold, now_us)
+        there = room(wallet, meters)
+        amount, tokens = extension(extend, meters, there)
         hold.amount += amount
         hold.tokens += tokens
         hold.used = max(hold.used, extend.used)
         wallet.held += amount
-        if meter is not None:
-            meter.held += amount
-            meter.tokens_held += tokens
+        for meter in each(meters):
+            meter.grown(amount, tokens)
         self._journal.hold(hold)
         self._journal.wallets[wallet.id] = wallet
-        return Held(NanoUsd(hold.amount), there)
+        if amount < extend.more and hold.fallback is not None:
+            left = Extend(extend.id, NanoUsd(extend.more - amount), extend.used, extend.tokens - tokens)
+            there = self._extend_rest(hold, left, now_us) or there
+        return Held(NanoUsd(hold.total), there)
+
+    def _extend_rest(self, hold: OpenHold, extend: Extend, now_us: int) -> Room | None:
+        """What the wallet could not give, the second one does."""
+        assert hold.fallback is not None
+        wallet = self._vault.find(hold.fallback, now_us)
+        if wallet is None:
+            return None
+        meters = without_organizations(self._ceilings.held(hold, now_us))
+        there = room(wallet, meters)
+        amount, tokens = extension(extend, meters, there)
+        if not amount:
+            return there
+        rest = hold.rest
+        if rest is None:
+            call = msgspec.structs.replace(hold.call, id=hold.call.id + SECOND, wallet=wallet.id)
+            rest = hold.rest = OpenHold(call, wallet, 0, 0, 0, hold.epoch, now_us)
+            wallet.holds[call.id] = rest
+        rest.amount += amount
+        hold.tokens += tokens
+        wallet.held += amount
+        for meter in each(meters):
+            meter.grown(amount, tokens)
+        self._journal.hold(rest)
+        self._journal.wallets[wallet.id] = wallet
+        return there
 
     def _checkpoint(self, checkpoint: Checkpoint) -> Answer:
         hold = self.holds.get(checkpoint.id)
@@ -236,72 +287,25 @@ class Book:
 
     def _close(self, hold: OpenHold, settle: Settle, now_us: int) -> Settled:
         """The hold becomes a usage row."""
-        call, cost = hold.call, settle.cost
-        wallet = self._vault.due(hold.wallet, now_us)
-        reach = hold.amount + wallet.balance - wallet.held
-        if settle.most is not None and settle.most < reach:
-            reach = settle.most
-        charged = NanoUsd(cost if cost <= reach else reach)
-        drawn = wallet.draw(charged, hold.created_us)
-        wallet.held -= hold.amount
-        del wallet.holds[call.id], self.holds[call.id]
+        call, rest = hold.call, hold.rest
+        wallets = [self._vault.due(hold.wallet, now_us)]
+        if rest is not None:
+            wallets.append(self._vault.due(rest.wallet, now_us))
+            self._journal.end(rest)
+        paid = pay(hold, settle)
+        del self.holds[call.id]
         self._journal.end(hold)
-        self._journal.wallets[wallet.id] = wallet
-        self._write(hold, settle, charged, drawn, now_us)
-        meter = self._ceilings.meters.get(call.key)
-        if meter is not None:
-            usage = settle.usage
-            meter.settled(hold, charged, usage.prompt_tokens + usage.completion_tokens, now_us)
+        self._recent.put(call.id, write(self._journal, hold, settle, paid, now_us))
+        usage = settle.usage
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        self._ceilings.settled(hold, paid.charged, paid.rest, tokens, now_us)
         if hold.claim is not None:
-            self._claims.end(call, hold.claim, settle.reply, charged=charged, now_us=now_us)
-        if wallet.lapsed:
-            self._vault.sweep(wallet, now_us)
-        return _settled(cost, charged)
-
-    def _write(
-        self, hold: OpenHold, settle: Settle, charged: NanoUsd, drawn: list[tuple[Lot, int]], now_us: int
-    ) -> None:
-        """The usage row, and an entry for each lot if there are several, and for what nobody paid."""
-        call, journal, split = hold.call, self._journal, len(drawn) > 1
-        if settle.by is not None:
-            model, price = settle.by
-            call = msgspec.structs.replace(call, model=model, price=price)
-        journal.usage.append(
-            UsageRow(
-                call,
-                settle.usage,
-                settle.estimated,
-                settle.cost,
-                charged,
-                drawn[0][0].row.id if len(drawn) == 1 else None,
-                split,
-                settle.outcome,
-                settle.status,
-                settle.code,
-                settle.channel,
-                settle.attempts,
-                settle.upstream_id,
-                settle.ttft_ms,
-                settle.duration_ms,
-                hold.created_us,
-                now_us,
-            )
-        )
-        for n, (lot, amount) in enumerate(drawn):
-            journal.lots[lot.row.id] = lot
-            if split:
-                part = NanoUsd(amount)
-                journal.entries.append(
-                    EntryRow(call.id, "draw", n, call.wallet, "revenue", part, lot.row.id, now_us)
-                )
-        if charged < settle.cost:
-            lost = NanoUsd(settle.cost - charged)
-            journal.entries.append(
-                EntryRow(call.id, "loss", 0, "operator_loss", "revenue", lost, None, now_us)
-            )
-        expires_us = latest([lot.row.expires_us for lot, _ in drawn])
-        ended = PastUsage(call.wallet, call.key, settle.outcome, charged, settle.cost, 0, False, expires_us)
-        self._recent.put(call.id, ended)
+            self._claims.end(call, hold.claim, settle.reply, charged=paid.total, now_us=now_us)
+        for wallet in wallets:
+            self._journal.wallets[wallet.id] = wallet
+            if wallet.lapsed:
+                self._vault.sweep(wallet, now_us)
+        return _settled(settle.cost, paid.total)
 
     # All else.
 
@@ -351,18 +355,7 @@ class Book:
             return Rejected("There is no such usage row.")
         if not 0 < refund.amount <= usage.charged - usage.refunded:
             return Rejected("A refund is more than nothing and not more than is left of the charge.")
-        wallet = self._vault.due(self.wallets[usage.wallet], now_us)
-        expires_us = extended(usage.expires_us, now_us)
-        lot = Grant(wallet.id, refund.lot, refund.amount, "refund", refund.ref, expires_us)
-        self._vault.add(wallet, lot, now_us)
-        # What was refunded before is as good as a count: it only grows.
-        n, amount = usage.refunded, refund.amount
-        self._journal.entries.append(
-            EntryRow(refund.usage, "refund", n, "revenue", wallet.id, amount, refund.lot, now_us)
-        )
-        self._recent.put(
-            refund.usage, msgspec.structs.replace(usage, refunded=usage.refunded + refund.amount)
-        )
+        self._recent.put(refund.usage, give_back(self._vault, refund, usage, now_us))
         return Done(changed=True)
 
     def _fence(self, fence: Fence, now_us: int) -> Answer:

@@ -37,7 +37,10 @@ class LotRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class HoldRow(msgspec.Struct, frozen=True, array_like=True):
-    """An open hold; `used` is its durable checkpoint, `epoch` the process that took it."""
+    """An open hold; `used` is its durable checkpoint, `epoch` the process that took it.
+
+    What a second wallet holds for a call is a hold of its own, under the call's id and ``/2``.
+    """
 
     call: Call
     amount: NanoUsd
@@ -45,6 +48,19 @@ class HoldRow(msgspec.Struct, frozen=True, array_like=True):
     tokens: int
     epoch: int
     created_us: int
+    subjects: tuple[str, ...] = ()
+    fallback: str | None = None
+
+
+class SpentRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a call came to for one of its further subjects, whose limits count it."""
+
+    subject: str
+    request: str
+    created_us: int
+    settled_us: int
+    charged: NanoUsd
+    tokens: int
 
 
 class UsageRow(msgspec.Struct, frozen=True, array_like=True):
@@ -109,6 +125,7 @@ class Changes(msgspec.Struct):
     usage: list[UsageRow] = []
     entries: list[EntryRow] = []
     claims: list[ClaimRow] = []
+    spent: list[SpentRow] = []
 
     def __bool__(self) -> bool:
         return bool(self.wallets or self.holds or self.ended or self.usage or self.entries)

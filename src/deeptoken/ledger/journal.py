@@ -1,6 +1,6 @@
 """What the book changed since it was last asked: rows to be written, and things whose last state counts."""
 
-from deeptoken.ledger.changes import Changes, ClaimRow, EntryRow, HoldRow, UsageRow
+from deeptoken.ledger.changes import Changes, ClaimRow, EntryRow, HoldRow, SpentRow, UsageRow
 from deeptoken.ledger.lots import Lot, OpenHold, Wallet
 from deeptoken.money import NanoUsd
 
@@ -17,6 +17,7 @@ class Journal:
         self.usage: list[UsageRow] = []
         self.claims: list[ClaimRow] = []
         self.entries: list[EntryRow] = []
+        self.spent: list[SpentRow] = []
         self._holds: dict[str, OpenHold] = {}
         self._ended: list[str] = []
 
@@ -43,6 +44,7 @@ class Journal:
             usage=self.usage,
             entries=self.entries,
             claims=self.claims,
+            spent=self.spent,
         )
         self._clear()
         return changes
@@ -50,5 +52,12 @@ class Journal:
 
 def _hold_row(hold: OpenHold) -> HoldRow:
     return HoldRow(
-        hold.call, NanoUsd(hold.amount), NanoUsd(hold.used), hold.tokens, hold.epoch, hold.created_us
+        hold.call,
+        NanoUsd(hold.amount),
+        NanoUsd(hold.used),
+        hold.tokens,
+        hold.epoch,
+        hold.created_us,
+        hold.subjects,
+        hold.fallback,
     )

@@ -62,6 +62,15 @@ class OpenHold(msgspec.Struct):
     answer: Held | None = None
     claim: Claim | None = None
     written: bool = False
+    subjects: tuple[str, ...] = ()
+    fallback: str | None = None
+    """The wallet that pays what this one cannot."""
+    rest: "OpenHold | None" = None
+    """What that one holds."""
+
+    @property
+    def total(self) -> int:
+        return self.amount if self.rest is None else self.amount + self.rest.amount
 
 
 class Wallet(msgspec.Struct):

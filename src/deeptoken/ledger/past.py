@@ -32,13 +32,20 @@ class PastUsage(msgspec.Struct, frozen=True):
     """The owner's settlement came after the orphan's row was written."""
     expires_us: int | None = None
     """When the last of the lots that paid expires; None: one never does."""
+    second: str | None = None
+    """The second wallet that paid."""
+    rest: int = 0
+    """What that one did."""
 
 
 class Past(Protocol):
     """The store, as the book sees it."""
 
     def history(self, key: str, after_us: int, limit: int) -> list[Spent]:
-        """The key's usage rows with ``settled_us > after_us``, by `settled_us`, at most `limit`."""
+        """What counts at a subject with ``settled_us > after_us``, by `settled_us`, at most `limit`.
+
+        Of a key its usage rows; of any subject the calls that were told to count there too.
+        """
         ...
 
     def totals(self, key: str, after_us: int) -> tuple[int, int, int]:
@@ -59,6 +66,7 @@ class Past(Protocol):
 def recall(row: UsageRow, entries: Iterable[EntryRow], expiries: Mapping[str, int | None]) -> PastUsage:
     """A call from its usage row, all entries with its id as `ref`, and the expiry of each lot they name."""
     charged, cost, refunded, late = int(row.charged), int(row.cost), 0, False
+    second, rest = None, 0
     paying = [] if row.lot is None else [row.lot]
     for entry in entries:
         sign = 1 if entry.credit == "revenue" else -1
@@ -67,9 +75,13 @@ def recall(row: UsageRow, entries: Iterable[EntryRow], expiries: Mapping[str, in
         elif entry.kind == "late" or (entry.kind == "loss" and entry.n > 0):
             late = True
             cost += sign * entry.amount
-        if entry.kind == "late" and row.call.wallet in (entry.debit, entry.credit):
+        if entry.kind == "draw" and entry.debit != row.call.wallet:
+            second, rest = entry.debit, rest + entry.amount
+        if entry.kind == "late" and entry.credit == second:
+            rest -= entry.amount
+        if entry.kind == "late" and "operator_loss" not in (entry.debit, entry.credit):
             charged += sign * entry.amount
-        if entry.debit == row.call.wallet and entry.lot is not None:
+        if entry.credit == "revenue" and entry.lot is not None:
             paying.append(entry.lot)
     return PastUsage(
         wallet=row.call.wallet,
@@ -80,6 +92,8 @@ def recall(row: UsageRow, entries: Iterable[EntryRow], expiries: Mapping[str, in
         refunded=refunded,
         late=late,
         expires_us=latest(expiries[lot] for lot in paying),
+        second=second,
+        rest=rest,
     )
 
 

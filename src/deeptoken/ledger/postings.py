@@ -94,10 +94,20 @@ class Hold(msgspec.Struct, frozen=True, tag="hold"):
     tokens_minimum: int = 0
     limits: tuple[Limit, ...] = ()
     claim: Claim | None = None
+    subjects: tuple[str, ...] = ()
+    """At whose limits the call counts besides its key's. Organizations' count what the first wallet pays."""
+    fallback: str | None = None
+    """The wallet that pays where the first cannot, or cannot pay the rest."""
+    full: NanoUsd = NanoUsd(0)
+    """The most that the call could cost. A wallet that has that need not clamp: the first such one pays, else
+    the first that can pay the minimum."""
 
 
 class Extend(msgspec.Struct, frozen=True, tag="extend"):
-    """Set aside up to `more` on top; the call used `used` so far, which is a durable checkpoint."""
+    """Set aside up to `more` on top; the call used `used` so far, which is a durable checkpoint.
+
+    What its wallet cannot give, its second wallet does, if it has one.
+    """
 
     id: str
     more: NanoUsd
@@ -202,18 +212,43 @@ class Room(msgspec.Struct, frozen=True, array_like=True):
     bound: str = "wallet"
 
 
+class Rate(msgspec.Struct, frozen=True, array_like=True):
+    """What a limit of requests or tokens leaves a key; all of it again in `reset_us`."""
+
+    kind: Literal["requests", "tokens"]
+    most: int
+    left: int
+    reset_us: int
+
+
+class Near(msgspec.Struct, frozen=True, array_like=True):
+    """A ``usd`` limit of which `used_ppm` is settled or held."""
+
+    name: str
+    subject: str
+    used_ppm: int
+
+
 class Held(msgspec.Struct, frozen=True, tag="held"):
     """The hold of this call is now `amount` in all."""
 
     amount: NanoUsd
     room: Room
     """Before this hold (for an extension: before it)."""
+    wallet: str = ""
+    """Who pays, where two may and it is not the first."""
+    rates: tuple[Rate, ...] = ()
+    """After it."""
+    near: Near | None = None
+    """The limit that is used the most, if nearly all of it is."""
 
 
 class NotCheap(msgspec.Struct, frozen=True, tag="not_cheap"):
     """`wanted` is above the share that was asked for; nothing is held."""
 
     room: Room
+    other: Room | None = None
+    """That of the second wallet."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -235,6 +270,9 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     limit: str = ""
     retry_after_us: int | None = None
     """When the same call would pass, if time alone cures it."""
+    subject: str = ""
+    """Whose limit it is, where it is not the key's."""
+    rates: tuple[Rate, ...] = ()
 
 
 class Settled(msgspec.Struct, frozen=True, tag="settled"):

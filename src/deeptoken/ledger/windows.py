@@ -1,4 +1,4 @@
-"""A rolling window over the calls of a key that ended: what they were charged, or used, in it.
+"""A window over the ended calls of a subject: what they were charged, or used, in it.
 
 A window is read from the past when it is first seen and kept up after that; each charge enters once and
 leaves once. It keeps its oldest charges, `KEPT_MAX` at most, and reads on when those have left.
@@ -7,6 +7,7 @@ leaves once. It keeps its oldest charges, `KEPT_MAX` at most, and reads on when 
 from array import array
 from bisect import bisect_left, bisect_right
 
+from deeptoken.ledger.calendar import edge_us, leaves_at_us
 from deeptoken.ledger.journal import Journal
 from deeptoken.ledger.past import Past, Spent
 
@@ -15,7 +16,7 @@ CHARGED, TOKENS = 2, 3
 
 
 class History:
-    """The ended calls of keys: those in the past, and those that it has not taken yet."""
+    """The ended calls of subjects: those in the past, and those that it has not taken yet."""
 
     def __init__(self, past: Past, journal: Journal) -> None:
         self._past = past
@@ -47,7 +48,8 @@ class History:
         return rows
 
     def _untaken(self, key: str, after_us: int) -> list[Spent]:
-        return [
+        """By the time at which they were settled."""
+        own: list[Spent] = [
             (
                 row.created_us,
                 row.settled_us,
@@ -57,10 +59,16 @@ class History:
             for row in self._journal.usage
             if row.call.key == key and row.settled_us > after_us
         ]
+        others: list[Spent] = [
+            (row.created_us, row.settled_us, row.charged, row.tokens)
+            for row in self._journal.spent
+            if row.subject == key and row.settled_us > after_us
+        ]
+        return sorted(own + others, key=_settled) if others else own
 
 
 class Window:
-    """What happened in the last `width_us`: the sum, and its oldest parts with their times."""
+    """What happened in the last `width_us` (or in the month, or ever): the sum, and its oldest parts."""
 
     __slots__ = (
         "_all",
@@ -93,7 +101,7 @@ class Window:
 
     def load(self, now_us: int) -> None:
         """Read it for the first time."""
-        after_us = now_us - self.width_us
+        after_us = edge_us(self.width_us, now_us)
         self._read(after_us)
         if self._all:
             self.total = self._sums[-1] if self._sums else 0
@@ -117,13 +125,15 @@ class Window:
 
     def advance(self, now_us: int) -> None:
         """Let go what has rolled out."""
-        if self._head < len(self._times) and self._times[self._head] <= now_us - self.width_us:
-            self._leave(now_us - self.width_us)
+        if self._head < len(self._times):
+            edge = now_us - self.width_us if self.width_us > 0 else edge_us(self.width_us, now_us)
+            if self._times[self._head] <= edge:
+                self._leave(edge)
 
-    def leaves_us(self, amount: int) -> int:
-        """When so much of `total` will have left; of what is kept, the end, if more than that must."""
+    def leaves_us(self, amount: int) -> int | None:
+        """When so much of `total` will have left; of what is kept, the end, if more must. None: never."""
         found = bisect_left(self._sums, self._gone + amount, self._head)
-        return self._times[min(found, len(self._times) - 1)] + self.width_us
+        return leaves_at_us(self.width_us, self._times[min(found, len(self._times) - 1)])
 
     def _leave(self, edge_us: int) -> None:
         while True:
@@ -155,3 +165,7 @@ class Window:
                 break
             after_us = rows[-1][1]
         self._last_us = rows[-1][1] if rows else after_us
+
+
+def _settled(spent: Spent) -> int:
+    return spent[1]

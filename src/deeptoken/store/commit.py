@@ -265,6 +265,7 @@ class Committer:
                 encode(changes.ended).decode() if changes.ended else None,
                 usage.decode() if changes.usage else None,
                 entries.decode() if changes.entries else None,
+                encode(changes.spent).decode() if changes.spent else None,
             ),
         )
 

@@ -17,14 +17,14 @@ from deeptoken.store.queries.rows import ENTRIES_OF, USAGE_ROW, entry_row, usage
 from deeptoken.store.sqlite import numbered, open_reader_connection, snapshot
 
 LAST_BATCH = "select coalesce(max(batch_no), 0) from batch where epoch = $1"
-HISTORY = """
-select created_us, settled_us, charged, prompt_tokens + completion_tokens from usage
-where key_id = $1 and settled_us > $2 order by settled_us limit $3
-"""
-TOTALS = """
-select coalesce(sum(charged), 0), count(*), coalesce(sum(prompt_tokens + completion_tokens), 0) from usage
+COUNTED = """
+select created_us, settled_us, charged, prompt_tokens + completion_tokens as tokens from usage
 where key_id = $1 and settled_us > $2
+union all
+select created_us, settled_us, charged, tokens from spent where subject = $1 and settled_us > $2
 """
+HISTORY = f"{COUNTED} order by settled_us limit $3"
+TOTALS = f"select coalesce(sum(charged), 0), count(*), coalesce(sum(tokens), 0) from ({COUNTED})"
 CLAIM = """
 select key_id, name, fingerprint, request_id, reply, expires_us from idempotency
 where key_id = $1 and name = $2
@@ -62,16 +62,14 @@ class DurablePast:
         with self._asked() as flying:
             found: list[Spent] = list(self._connection.execute(HISTORY, numbered(key, after_us, limit)))
         # What flies was settled later than all that is stored, so it goes to the end.
-        found.extend(_spent(row) for row in flying.usage if row.call.key == key and row.settled_us > after_us)
+        found.extend(_flying(flying, key, after_us))
         return found[:limit]
 
     def totals(self, key: str, after_us: int) -> tuple[int, int, int]:
         with self._asked() as flying:
             charged, rows, tokens = self._connection.execute(TOTALS, numbered(key, after_us)).get
-        for row in flying.usage:
-            if row.call.key == key and row.settled_us > after_us:
-                spent = _spent(row)
-                charged, rows, tokens = charged + spent[2], rows + 1, tokens + spent[3]
+        for spent in _flying(flying, key, after_us):
+            charged, rows, tokens = charged + spent[2], rows + 1, tokens + spent[3]
         return charged, rows, tokens
 
     def claim(self, key: str, name: str) -> ClaimRow | None:
@@ -122,6 +120,17 @@ class DurablePast:
             else self._connection.execute(EXPIRY, numbered(lot)).get
             for lot in named
         }
+
+
+def _flying(changes: Changes, subject: str, after_us: int) -> list[Spent]:
+    """What of them counts at a subject, by the time at which it was settled."""
+    own = [_spent(row) for row in changes.usage if row.call.key == subject and row.settled_us > after_us]
+    others: list[Spent] = [
+        (row.created_us, row.settled_us, row.charged, row.tokens)
+        for row in changes.spent
+        if row.subject == subject and row.settled_us > after_us
+    ]
+    return sorted(own + others, key=lambda spent: spent[1]) if others else own
 
 
 def _spent(row: UsageRow) -> Spent:

@@ -125,12 +125,19 @@ class Writer:
         return self.book.room(wallet, self._clock.now_us())
 
     def left(
-        self, wallet: str, key: str, limits: tuple[Limit, ...], *, minimum: int, tokens_minimum: int
+        self,
+        wallet: str,
+        key: str,
+        limits: tuple[Limit, ...],
+        subjects: tuple[str, ...] = (),
+        *,
+        minimum: int,
+        tokens_minimum: int,
     ) -> list[Left]:
         """What wallet and limits leave for a hold of at least that; see `Book.left`."""
         now_us = self._clock.now_us()
         return self.book.left(
-            wallet, key, limits, minimum=minimum, tokens_minimum=tokens_minimum, now_us=now_us
+            wallet, key, limits, subjects, minimum=minimum, tokens_minimum=tokens_minimum, now_us=now_us
         )
 
     @property

@@ -1,6 +1,6 @@
 """What must hold of money, as statements that find what does not: who, and what is wrong.
 
-The numbers are those of the design; I8 (windows), I13 and I14 have no rows of their own in this database.
+The numbers are those of the design; I13 and I14 have no rows of their own in this database.
 """
 
 import msgspec
@@ -144,7 +144,19 @@ LIVING = Check(
     """,
 )
 
-CHECKS = (BALANCES, HELD, ACCOUNTS, ONE_END, PAID, LOTS, REFUNDS, EXPIRED, OLDEST_FIRST, LIVING)
+COUNTED = Check(
+    "I8",
+    "What counts at the limits of parents, members and organizations is what the calls were charged.",
+    """
+    select spent.request_id, 'counted ' || spent.charged || ' for ' || subject || ', charged '
+        || coalesce(usage.charged, 'nothing')
+    from spent left join usage using (request_id)
+    where usage.request_id is null or spent.charged > usage.charged
+        or spent.settled_us <> usage.settled_us or spent.created_us <> usage.created_us
+    """,
+)
+
+CHECKS = (BALANCES, HELD, ACCOUNTS, ONE_END, PAID, LOTS, REFUNDS, COUNTED, EXPIRED, OLDEST_FIRST, LIVING)
 
 WAITING = "select count(*) from hold join replica using (epoch) where state = 'live'"
 COUNT_BATCHES = "select count(*) from batch"

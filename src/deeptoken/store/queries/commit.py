@@ -5,7 +5,7 @@ SQLite commits within that one step. Rows come as JSON, an array for a table, in
 `ledger/changes.py`; a row's place in its array is its `n`.
 """
 
-from deeptoken.ledger.changes import EntryRow, HoldRow, LotRow, UsageRow, WalletRow
+from deeptoken.ledger.changes import EntryRow, HoldRow, LotRow, SpentRow, UsageRow, WalletRow
 from deeptoken.ledger.postings import Call
 
 
@@ -13,7 +13,7 @@ def _at(*path: int) -> str:
     return "value ->> '$" + "".join(f"[{index}]" for index in path) + "'"
 
 
-def _all_of(struct: type[WalletRow | LotRow], *, start: int = 0) -> str:
+def _all_of(struct: type[WalletRow | LotRow | SpentRow], *, start: int = 0) -> str:
     return ", ".join(_at(index) for index in range(start, len(struct.__struct_fields__)))
 
 
@@ -33,7 +33,9 @@ select {_all_of(LotRow)} from jsonb_each(new.lots) where true
 on conflict (id) do update set remaining = excluded.remaining;
 """
 HOLDS = f"""
-insert into hold (call, request_id, wallet_id, key_id, amount, used, tokens, epoch, created_us)
+insert into hold (
+    call, request_id, wallet_id, key_id, amount, used, tokens, epoch, created_us, subjects, fallback
+)
 select value -> '$[0]', {_at(0, 0)}, {_at(0, 4)}, {_at(0, 3)}, {_HOLD} from jsonb_each(new.holds) where true
 on conflict (request_id) do update
 set amount = excluded.amount, used = excluded.used, tokens = excluded.tokens;
@@ -51,6 +53,10 @@ ENTRIES = f"""
 insert into entry (ref, kind, n, debit, credit, amount, lot_id, created_us, epoch, batch_no, place)
 select {_ENTRY}, new.epoch, new.batch_no, key from jsonb_each(new.entries);
 """
+SPENT = f"""
+insert into spent (subject, request_id, created_us, settled_us, charged, tokens)
+select {_all_of(SpentRow)} from jsonb_each(new.spent);
+"""
 BATCH = """
 insert into batch (epoch, batch_no, n, prev_hash, hash, committed_us)
 values (new.epoch, new.batch_no, new.n, new.prev_hash, new.hash, new.committed_us);
@@ -58,13 +64,13 @@ values (new.epoch, new.batch_no, new.n, new.prev_hash, new.hash, new.committed_u
 
 COLUMNS = (
     "epoch", "batch_no", "n", "prev_hash", "hash", "committed_us",
-    "wallets", "lots", "holds", "ended", "usage", "entries",
+    "wallets", "lots", "holds", "ended", "usage", "entries", "spent",
 )  # fmt: skip
 
 VIEW = f"create temp view change as select {', '.join(f'null as {column}' for column in COLUMNS)}"
 TRIGGER = (
     f"create temp trigger apply_change instead of insert on change begin\n"
-    f"{WALLETS}{LOTS}{HOLDS}{ENDED}{USAGE}{ENTRIES}{BATCH}end"
+    f"{WALLETS}{LOTS}{HOLDS}{ENDED}{USAGE}{ENTRIES}{SPENT}{BATCH}end"
 )
 APPLY = (
     f"insert into change ({', '.join(COLUMNS)}) "

@@ -82,7 +82,10 @@ NEWEST_LOTS = f"""
 )
 """
 WALLET_LOTS = f"{LOTS} where wallet_id = $1 order by rank"
-HOLDS = "select call, amount, used, tokens, epoch, created_us from hold order by created_us, request_id"
+HOLDS = """
+select call, amount, used, tokens, epoch, created_us, subjects, fallback from hold
+order by created_us, request_id
+"""
 
 NAMED_WALLETS = """
 select wallet.id, coalesce(owner.name, wallet.id), balance, held
@@ -124,6 +127,7 @@ CONDITIONS = {
 }
 
 _call = msgspec.json.Decoder(Call)
+_subjects = msgspec.json.Decoder(tuple[str, ...])
 _call_text = msgspec.json.Encoder()
 
 
@@ -143,7 +147,10 @@ def wallet_lots(connection: apsw.Connection, wallet: str) -> list[LotRow]:
 
 
 def hold_rows(connection: apsw.Connection) -> list[HoldRow]:
-    return [HoldRow(_call.decode(row[0]), *row[1:]) for row in connection.execute(HOLDS)]
+    return [
+        HoldRow(_call.decode(call), amount, used, tokens, epoch, at_us, _subjects.decode(subjects), fallback)
+        for call, amount, used, tokens, epoch, at_us, subjects, fallback in connection.execute(HOLDS)
+    ]
 
 
 def wallets(connection: apsw.Connection, id: str | None = None) -> list[Wallet]:

@@ -1,0 +1,54 @@
+"""What a key's limits leave it, as OpenAI's clients read it; and a warning when a budget is nearly used.
+
+x-ratelimit-limit-requests   -remaining-   -reset-     and the same of tokens
+x-deeptoken-warning          1d ceiling: 83% used
+"""
+
+from collections.abc import Iterable
+
+from deeptoken.ledger.postings import Near, Rate
+
+MS_US, SECOND_US = 1_000, 1_000_000
+PERCENT_PPM = 10_000
+WARNING = b"x-deeptoken-warning"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def rate_headers(rates: Iterable[Rate]) -> Headers:
+    found: Headers = []
+    for rate in rates:
+        kind = rate.kind.encode()
+        found += (
+            (b"x-ratelimit-limit-" + kind, b"%d" % rate.most),
+            (b"x-ratelimit-remaining-" + kind, b"%d" % rate.left),
+            (b"x-ratelimit-reset-" + kind, duration(rate.reset_us)),
+        )
+    return found
+
+
+def duration(us: int) -> bytes:
+    """``120ms``, ``1.5s``, ``6m0s``: rounded up to milliseconds."""
+    ms = -(-us // MS_US)
+    if ms < 1_000:
+        return b"%dms" % ms
+    minutes, ms = divmod(ms, 60_000)
+    seconds, ms = divmod(ms, 1_000)
+    rest = b"%d.%03d" % (seconds, ms)
+    rest = rest.rstrip(b"0").rstrip(b".") + b"s"
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return b"%dh%dm%b" % (hours, minutes, rest)
+    return b"%dm%b" % (minutes, rest) if minutes else rest
+
+
+def warning(near: Near) -> bytes:
+    return f"{limit_name(near.name, near.subject)}: {near.used_ppm // PERCENT_PPM}% used".encode()
+
+
+def limit_name(name: str, subject: str) -> str:
+    """A ``usd`` limit in words."""
+    if subject.startswith("org_"):
+        return "member's monthly budget" if "/" in subject else "organization's monthly budget"
+    own = {"month": "monthly budget", "total": "budget"}.get(name, f"{name} ceiling")
+    return f"parent key's {own}" if subject else own
