@@ -265,3 +265,17 @@ def test_a_budget_that_is_nearly_used_is_told() -> None:
 def rates(answer: Answer) -> tuple[Rate, ...]:
     assert isinstance(answer, Held)
     return answer.rates
+
+
+def test_what_came_late_is_given_back_once_to_each() -> None:
+    book, rows = book_with(50, 100)
+    book.post(hold("a", 50), NOW, 1)
+    book.post(Extend("a", NanoUsd(40), NanoUsd(60)), NOW + 1, 1)
+    book.post(Fence(1), NOW + 2)
+    sound(book, rows)
+    book.post(settle("a", 55), NOW + 3)
+
+    book.post(Refund("a", "back", NanoUsd(55), "r"), NOW + 4)
+
+    assert balances(book) == (50, 100)
+    sound(book, rows)
