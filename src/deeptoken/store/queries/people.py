@@ -83,6 +83,7 @@ class PriceVersion(msgspec.Struct, frozen=True):
 USERS = """
 select id, name, tier, operator, from_file, suspended_us, version, created_us from "user" order by name
 """
+TIER = 'select tier from "user" where id = $1'
 KEYS = """
 select id, name, owner, sha256, prefix, limits, models, ips, scope, timeout_ms, expires_us, revoked_us,
     deleted_us, last_used_us, from_file, out_of_file_us, parent_id, cheaper_model, webhook, created_by,
@@ -130,6 +131,11 @@ def users(connection: apsw.Connection) -> list[User]:
             USERS
         )
     ]
+
+
+def tier(connection: apsw.Connection, user: str) -> str | None:
+    row = connection.execute(TIER, numbered(user)).fetchone()
+    return None if row is None else row[0]
 
 
 def keys(connection: apsw.Connection) -> list[Key]:
