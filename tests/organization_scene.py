@@ -45,9 +45,9 @@ async def seat(there: Managed, org: str, who: str, *, by: str = "owner") -> Any:
     return await there.done(by, "GET", f"{org}/members/{who}")
 
 
-async def change(there: Managed, path: str, body: Any, *, by: str = "owner") -> Reply:
+async def change(there: Managed, path: str, body: Any, *, by: str = "owner", seen_by: str = "owner") -> Reply:
     """A PATCH from what is there now."""
-    now = await there.ask("owner", "GET", path)
+    now = await there.ask(seen_by, "GET", path)
     return await there.ask(by, "PATCH", path, body, if_match=now.headers.get("etag", '"1"'))
 
 

@@ -92,20 +92,20 @@ WALLET_LOTS = f"{LOTS} where wallet_id = $1 and rank > $2 order by rank limit $3
 HOLDS = "select call, amount, used, tokens, epoch, created_us from hold order by created_us, request_id"
 
 NAMED_WALLETS = """
-select wallet.id, coalesce(owner.name, wallet.id), balance, held
-from wallet left join owner on owner.id = wallet.id
+select wallet.id, coalesce((select name from owner where owner.id = wallet.id), wallet.id), balance, held
+from wallet
 where $1 is null or wallet.id = $1
 order by 2
 """
 RECORD = """
 select usage.request_id, request_label, endpoint, usage.model, channel, coalesce(key.name, key_id),
-    coalesce(owner.name, wallet_id), stream, prompt_tokens, cached_tokens, cache_write_tokens,
+    coalesce((select name from owner where owner.id = wallet_id), wallet_id), stream,
+    prompt_tokens, cached_tokens, cache_write_tokens,
     completion_tokens, reasoning_tokens, images, characters, seconds, searches, estimated, cost, charged,
     (select coalesce(sum(amount), 0) from entry where ref = usage.request_id and kind = 'refund'),
     outcome, status, code, attempts, upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
 from usage
 left join key on key.id = key_id
-left join owner on owner.id = wallet_id
 """
 RECORD_BY_ID = f"{RECORD} where usage.request_id = $1 and ($2 is null or key.owner = $2)"
 RECORD_BY_LABEL = f"""
