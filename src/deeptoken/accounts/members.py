@@ -16,8 +16,8 @@ from deeptoken.accounts.permissions import ALL, ensure_gives
 from deeptoken.errors import BadRequest, Conflict, PermissionDenied
 from deeptoken.identity.roles import OWNER, PERMISSIONS, ROLES, permissions_of
 from deeptoken.ledger.postings import Edit
-from deeptoken.store.queries.account_statements import remove_member, set_member
-from deeptoken.store.queries.accounts import Organization, Role, Seated
+from deeptoken.store.queries.account_statements import add_member, remove_member, set_member
+from deeptoken.store.queries.accounts import Member, Organization, Role, Seated
 
 Custom = Mapping[str, Iterable[str]]
 """The permissions of an organization's own roles, by name."""
@@ -104,6 +104,17 @@ def edit(
         tenant=org.id,
         before=_facts(before),
         after=_facts(after),
+    )
+
+
+def add(
+    actor: Actor, may: frozenset[str], org: Organization, name: str, member: Member, custom: Custom
+) -> Edit:
+    """Without an invitation: at the command line. `name` is the user's."""
+    ensure_role(may, member.role, custom)
+    seated = Seated(member, name, suspended=False)
+    return change(
+        actor, "member.add", subject(org, seated), add_member(member), tenant=org.id, after=_facts(seated)
     )
 
 

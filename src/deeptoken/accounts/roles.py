@@ -11,12 +11,13 @@ import msgspec
 
 from deeptoken import clock
 from deeptoken.accounts.change import Actor, change
+from deeptoken.accounts.invitations import state
 from deeptoken.accounts.permissions import ensure_gives
 from deeptoken.errors import BadRequest, Conflict
 from deeptoken.identity.roles import OWNERS_ALONE, PERMISSIONS, ROLES
 from deeptoken.ledger.postings import Edit
 from deeptoken.store.queries.account_statements import add_role, remove_role, set_role
-from deeptoken.store.queries.accounts import Organization, Role
+from deeptoken.store.queries.accounts import Invitation, Organization, Role, Seated
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 ROLES_MAX = 100
@@ -131,6 +132,13 @@ def delete(actor: Actor, may: frozenset[str], org: Organization, role: Role, *, 
         remove_role(org.id, role.name, clock.wall_us()),
         tenant=org.id,
         before={"permissions": role.permissions},
+    )
+
+
+def is_given(role: Role, seated: Iterable[Seated], invited: Iterable[Invitation]) -> bool:
+    """Has a member the role, or does an open invitation give it?"""
+    return any(row.member.role == role.name for row in seated) or any(
+        row.role == role.name and state(row) == "open" for row in invited
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from deeptoken.accounts import keys, members, organizations
+from deeptoken.accounts import members, organizations
 from deeptoken.accounts.organizations import OrganizationShown
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.keys import routes as key_routes
@@ -136,7 +136,7 @@ async def delete_organization(asked: Asked) -> Nothing:
     def ask(reader: Reader) -> tuple[Organization, list[str]]:
         org = organization_of(reader, asked)
         rows = reader.keys_of(org.id, "", 1_000_000)
-        return org, [key.id for key in rows if keys.state(key) != "revoked"]
+        return org, [key.id for key in rows if key.revoked_us is None]
 
     org, working = await asked.world.read(ask)
     wallet = await asked.world.read(lambda reader: reader.wallet(org.id))

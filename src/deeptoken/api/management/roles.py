@@ -2,7 +2,7 @@
 
 import msgspec
 
-from deeptoken.accounts import invitations, roles
+from deeptoken.accounts import roles
 from deeptoken.accounts.roles import RoleShown
 from deeptoken.api.management.organizations import ORG, organization_of
 from deeptoken.api.management.route import Asked, Nothing, Page, Route, Slice, limit_of, one, sliced
@@ -86,12 +86,9 @@ async def delete_role(asked: Asked) -> Nothing:
     _ensure_own(asked.path["role"])
     org, role = await _found(asked)
 
-    def is_given(reader: Reader) -> bool:
-        return any(row.member.role == role.name for row in reader.seated(org.id)) or any(
-            row.role == role.name and invitations.state(row) == "open" for row in reader.invitations(org.id)
-        )
-
-    given = await asked.world.read(is_given)
+    given = await asked.world.read(
+        lambda reader: roles.is_given(role, reader.seated(org.id), reader.invitations(org.id))
+    )
     await asked.change(roles.delete(asked.actor, asked.may, org, role, given=given))
     return Nothing()
 
