@@ -167,3 +167,13 @@ def test_one_of_the_file_is_changed_in_the_file(tmp_path: Path) -> None:
     place.done("orgs", "seat", "filed", "bob", "--role", "caller")
     assert [row["source"] for row in place.rows("orgs", "members", "filed")] == ["file", "database"]
     assert "Say what to change" in place.refusal("orgs", "edit", "filed")
+
+
+def test_a_call_by_a_key_of_a_deleted_one_is_planned_as_it_would_go(place: Installation) -> None:
+    place.done("orgs", "create", "lab", "--owner", "ann")
+    place.done("keys", "create", "of-lab", "--owner", "org:lab")
+    place.done("orgs", "delete", "lab")
+
+    planned = place.run("channels", "plan", "sim/text", "--key", "of-lab")
+
+    assert (planned.exit_code, "suspended" in planned.stderr) == (1, True)

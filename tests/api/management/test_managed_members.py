@@ -282,6 +282,8 @@ def test_an_invitation_gives_what_its_maker_may_still_give(tmp_path: Path) -> No
         accept = "/api/invitations/accept"
         assert (await there.refused("stranger", "POST", accept, {"token": made[0]["token"]}))[0] == 404
         assert (await there.refused("stranger", "POST", accept, {"token": made[1]["token"]}))[0] == 404
+        await change(there, f"{org}/members/admin", {"role": "viewer"})
+        assert (await there.refused("stranger", "POST", accept, {"token": made[1]["token"]}))[0] == 404
         await change(there, f"{org}/members/admin", {"role": "admin"})
         await there.done("stranger", "POST", accept, {"token": made[1]["token"]})
         assert await there.refused("stranger", "POST", accept, {"token": made[0]["token"]}) == (

@@ -84,6 +84,16 @@ def test_the_table_has_each_route_once_and_says_what_it_is() -> None:
     assert [route.path for route in ROUTES if ("{slug}" in route.path) != (route.needs in PERMISSIONS)] == []
 
 
+def test_reading_needs_a_right_to_read_and_changing_one_to_change() -> None:
+    reading = (".read", ".own")
+
+    assert [
+        f"{route.method} {route.path}"
+        for route in ROUTES
+        if route.needs in PERMISSIONS and (route.method == "GET") != route.needs.endswith(reading)
+    ] == []
+
+
 def test_the_roles_are_those_of_the_specification() -> None:
     alone = {"org.delete", "org.transfer"}
 
