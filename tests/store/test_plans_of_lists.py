@@ -24,6 +24,8 @@ FILTERS = {
 LISTS = {
     "a row that was paid": money.PAID_BY_ID,
     "a row by its label": money.PAID_BY_LABEL,
+    "who made a call": money.MADE_BY,
+    "a user": people.USER_NAMED,
     "lots": money.WALLET_LOTS,
     "tier": people.TIER,
     "organization": accounts.ORGANIZATION_OF_SLUG,

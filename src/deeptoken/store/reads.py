@@ -50,6 +50,10 @@ class Reader:
         """The same among what a wallet paid; of a user's keys only, if given."""
         return money.paid_record(self._connection, id, wallet, user)
 
+    def made_by(self, id: str) -> str | None:
+        """Whose key made a call: ``user:ops``, ``org:acme``."""
+        return money.made_by(self._connection, id)
+
     def recent_answers(self, wallet: str, model: str) -> list[int]:
         """How many tokens the wallet's latest whole answers of a model had, newest first."""
         return money.recent_answers(self._connection, wallet, model)
@@ -75,6 +79,10 @@ class Reader:
     def tier(self, user: str) -> str | None:
         """The group that a user is in, by id; None: `default`."""
         return people.tier(self._connection, user)
+
+    def user_named(self, name: str) -> str | None:
+        """A user's id."""
+        return people.user_named(self._connection, name)
 
     def keys(self) -> list[Key]:
         """Every key that is not deleted."""

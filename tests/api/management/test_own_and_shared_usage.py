@@ -37,6 +37,7 @@ def test_all_rows_for_who_reads_usage_and_their_own_for_the_others(tmp_path: Pat
         org = await used(there)
         shared = await rows(there, "owner", f"{org}/usage")
         assert [row["key"] for row in shared] == ["machine", "calls 1", "calls 1"]
+        assert [row["owner"] for row in shared] == ["org:lab", "user:owner", "user:member"]
         assert {row["wallet"] for row in shared} == {"org:lab"}
         assert await rows(there, "viewer", f"{org}/usage") == shared
         own = await rows(there, "member", f"{org}/usage")
@@ -63,6 +64,10 @@ def test_usage_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
             (f"key={key['id']}", every[:1]),
             ("key=machine", every[:1]),
             ("key=nothing", []),
+            ("user=member", every[2:]),
+            ("user=member&key=machine", []),
+            ("user=nobody", []),
+            ("user=", []),
             ("model=sim/echo", every),
             ("model=sim/text", []),
             ("outcome=complete", every),
@@ -73,6 +78,9 @@ def test_usage_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
             ("until=2990-01-01T00:00:00Z&key=machine&model=sim/echo", every[:1]),
         ):
             assert await rows(there, "owner", f"{org}/usage?{query}") == expected, query
+        own = await rows(there, "member", f"{org}/usage?user=member")
+        assert own == every[2:] == await rows(there, "member", f"{org}/usage")
+        assert await rows(there, "member", f"{org}/usage?user=owner") == []
         first = await there.done("owner", "GET", f"{org}/usage?limit=2")
         assert first["data"] == every[:2]
         last = await there.done("owner", "GET", f"{org}/usage?limit=2&after={first['next']}")

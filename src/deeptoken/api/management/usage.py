@@ -18,7 +18,11 @@ from deeptoken.api.management.organizations import ORG
 from deeptoken.api.management.route import Asked, Needs, Page, Route, Slice, limit_of, one, sliced
 from deeptoken.ledger.postings import Outcome
 from deeptoken.store.queries.money import UsageFilter, UsageRecord
+from deeptoken.store.reads import Reader
 from deeptoken.store.shown import AMOUNTS, shown
+
+NOBODY = ""
+"""Whose no key is."""
 
 
 class UsageShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +34,8 @@ class UsageShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     channel: str | None
     key: str
+    owner: str | None
+    """Whose key that is: ``user:bob``, ``org:acme``."""
     wallet: str
     stream: bool
     prompt_tokens: int
@@ -58,17 +64,18 @@ class UsageShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UsageQuery(Page, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which rows: calls that came since, and before `until`; of a key by its name or id."""
+    """Which rows: calls that came since, before `until`; of a key by its name or id, of a user by name."""
 
     since: datetime | None = None
     until: datetime | None = None
     model: str | None = None
     key: str | None = None
+    user: str | None = None
     outcome: Outcome | None = None
 
 
-def row(record: UsageRecord, *, attempts: bool = False) -> UsageShown:
-    told = shown(record, attempts=attempts)
+def row(record: UsageRecord, owner: str | None, *, attempts: bool = False) -> UsageShown:
+    told = shown(record, attempts=attempts) | {"owner": owner}
     told |= {name: in_credits(getattr(record, name)) for name in AMOUNTS}
     return UsageShown(**told)
 
@@ -96,15 +103,27 @@ async def list_usage(asked: Asked) -> Slice:
         before_id=None if query.until is None else ids.since(microseconds(query.until)),
         after=query.after or None,
     )
-    rows = await asked.world.read(lambda reader: reader.usages(which, limit=limit + 1))
-    return sliced([row(record) for record in rows], limit, lambda shown: str(shown.id))
+
+    def ask(reader: Reader) -> list[UsageShown]:
+        wanted = which
+        if query.user is not None:
+            # Who may see only their own and asks for another's gets none, as of a user who is not there.
+            id = reader.user_named(query.user) or NOBODY
+            wanted = msgspec.structs.replace(which, user=id if which.user in (None, id) else NOBODY)
+        return [row(record, reader.made_by(record.id)) for record in reader.usages(wanted, limit=limit + 1)]
+
+    return sliced(await asked.world.read(ask), limit, lambda shown: str(shown.id))
 
 
 async def show_usage(asked: Asked) -> UsageShown:
     """By its id, or by ``X-Request-Id``."""
     id, wallet, user = asked.path["id"], owner_of(asked).id, _only(asked)
-    record = await asked.world.read(lambda reader: reader.paid(id, wallet, user=user))
-    return row(one(record, "usage row", id), attempts=True)
+
+    def ask(reader: Reader) -> UsageShown | None:
+        record = reader.paid(id, wallet, user=user)
+        return None if record is None else row(record, reader.made_by(record.id), attempts=True)
+
+    return one(await asked.world.read(ask), "usage row", id)
 
 
 def _routes(prefix: str, needs: Needs, whose: str) -> list[Route]:

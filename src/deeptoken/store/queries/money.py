@@ -122,6 +122,7 @@ PAID_BY_LABEL = f"""
     and ($3 is null or {KEY_OWNER} = $3)
 order by usage.request_id desc limit 1
 """
+MADE_BY = f"select (select name from owner where id = {KEY_OWNER}) from usage where request_id = $1"
 RECENT_ANSWERS = """
 select completion_tokens from (
     select model, outcome, completion_tokens from usage where wallet_id = $1 order by request_id desc limit $3
@@ -197,6 +198,12 @@ def usage_records(connection: apsw.Connection, which: UsageFilter, limit: int) -
         records_statement(which), numbered(*(getattr(which, name) for name in CONDITIONS), limit)
     )
     return [_record(row) for row in rows]
+
+
+def made_by(connection: apsw.Connection, id: str) -> str | None:
+    """Whose key made a call: ``user:ops``, ``org:acme``."""
+    row = connection.execute(MADE_BY, numbered(id)).fetchone()
+    return None if row is None else row[0]
 
 
 def records_statement(which: UsageFilter) -> str:
