@@ -36,6 +36,12 @@ def uuid7() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def since(at_us: int) -> str:
+    """What the ids of that millisecond begin with: those that are older sort before it, the others behind."""
+    text = f"{max(0, at_us) // 1_000:012x}"
+    return f"{text[:8]}-{text[8:]}"
+
+
 def new_id(prefix: str) -> str:
     """An id for a thing in the database: ``new_id("key")`` is ``key_`` and a UUIDv7."""
     return f"{prefix}_{uuid7()}"

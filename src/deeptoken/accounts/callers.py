@@ -48,7 +48,9 @@ def caller_named(reader: Reader, key: Key, groups: Mapping[str, Group]) -> Calle
     organizations = tenants(reader.organizations(), reader.members(), reader.roles(), groups)
     rows = reader.keys()
     parent = next((row for row in rows if row.id == key.parent), None)
-    return caller_of(key, _owners(reader.users(), organizations, groups)[key.owner], parent)
+    owners = _owners(reader.users(), organizations, groups)
+    gone = Owner(reader.owner(key.owner) or key.owner, tier_of(None, groups), suspended=True)
+    return caller_of(key, owners.get(key.owner, gone), parent)
 
 
 def _owners(

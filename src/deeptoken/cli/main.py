@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "Make the database, the secrets key and an operator.",
     "keys": "API keys: list, create, edit, rotate, revoke.",
     "users": "Users: list, create, edit, suspend.",
+    "orgs": "Organizations: settings, members, roles, invitations.",
     "channels": "Providers and their credentials.",
     "models": "What can be called, and what it costs.",
     "wallets": "Balances, grants and refunds.",

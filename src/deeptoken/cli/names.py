@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from deeptoken.cli.options import Mistake
-from deeptoken.config_fields import nearest, quote
+from deeptoken.config_fields import Wrong, nearest, one_of, quote
+from deeptoken.settings import Settings
 from deeptoken.store.queries.accounts import Organization
 from deeptoken.store.queries.money import Wallet
 from deeptoken.store.queries.people import Key, StoredChannel, User
@@ -68,6 +69,16 @@ def find_key(reader: Reader, name: str) -> Key:
         choices = ", ".join(f"{owners.get(key.owner, key.owner).removeprefix(USER)}/{name}" for key in named)
         raise Mistake(f"Several owners have a key {quote(name)}: say which, {choices}.")
     return named[0]
+
+
+def find_tier(settings: Settings, name: str | None) -> str | None:
+    """The name of a group; `default` is what everybody is in."""
+    if name is None or name == "default":
+        return None
+    try:
+        return one_of([group.name for group in settings.groups], "tier")(name, ())
+    except Wrong as wrong:
+        raise Mistake(f"--tier: {wrong.message}") from None
 
 
 def owner_names(reader: Reader) -> dict[str, str]:

@@ -19,8 +19,11 @@ CELL_WIDTH_MAX = 60
 LINE_WIDTH_MAX = 2_000
 
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
 def print_json(value: object) -> None:
-    click.echo(msgspec.json.encode(value))
+    click.echo(_encode(value))
 
 
 def print_table(rows: Sequence[Mapping[str, str]], *, right: Sequence[str] = (), empty: str) -> None:

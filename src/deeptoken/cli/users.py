@@ -8,15 +8,14 @@ import msgspec
 
 from deeptoken import clock, ids
 from deeptoken.cli.books import reader, write
-from deeptoken.cli.names import USER, find_user
+from deeptoken.cli.names import USER, find_tier, find_user
 from deeptoken.cli.options import Mistake, dollars, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time, yes
-from deeptoken.config_fields import Wrong, one_of
+from deeptoken.config_fields import Wrong
 from deeptoken.config_people import user_fields
 from deeptoken.installation import new_user
 from deeptoken.ledger.postings import Grant, OpenWallet, Posting
 from deeptoken.money import NanoUsd, credits_json, show
-from deeptoken.settings import Settings
 from deeptoken.store.queries.people import User
 from deeptoken.store.queries.statements import add_user, set_user, suspend_user
 from deeptoken.store.reads import Reader
@@ -96,7 +95,7 @@ def create_user(
         user_fields(())["name"].read(name, ())
     except Wrong as wrong:
         raise Mistake(f"{wrong.message[0].upper()}{wrong.message[1:]}.") from None
-    user = new_user(name, tier=_tier(settings, tier), operator=operator)
+    user = new_user(name, tier=find_tier(settings, tier), operator=operator)
     postings: list[Posting] = [add_user(user), OpenWallet(wallet=user.id)]
     with reader(settings) as books:
         if any(known.name == name for known in books.users()):
@@ -127,7 +126,7 @@ def edit_user(name: str, tier: str | None, operator: bool | None, file: Path | N
             )
         wanted = msgspec.structs.replace(
             user,
-            tier=user.tier if tier is None else _tier(settings, tier),
+            tier=user.tier if tier is None else find_tier(settings, tier),
             operator=user.operator if operator is None else operator,
         )
         if not write(settings, set_user(wanted)):
@@ -209,16 +208,6 @@ def _print(books: Reader, user: User, as_json: bool) -> None:
             "created": time(user.created_us),
         }
     )
-
-
-def _tier(settings: Settings, tier: str | None) -> str | None:
-    """The name of a group; `default` is what everybody is in."""
-    if tier is None or tier == "default":
-        return None
-    try:
-        return one_of([group.name for group in settings.groups], "tier")(tier, ())
-    except Wrong as wrong:
-        raise Mistake(f"--tier: {wrong.message}") from None
 
 
 def _source(user: User) -> str:

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from deeptoken.catalog.entry import Entry
 from deeptoken.ledger.changes import LotRow
 from deeptoken.store.queries import accounts, load, money, people
-from deeptoken.store.queries.accounts import Audited, Invitation, Member, Organization, Role
+from deeptoken.store.queries.accounts import Audited, Invitation, Member, Organization, Role, Seated
 from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
 from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
 from deeptoken.store.sqlite import open_reader_connection
@@ -46,6 +46,14 @@ class Reader:
         """The newest that match, newest first."""
         return money.usage_records(self._connection, which or UsageFilter(), limit)
 
+    def paid(self, id: str, wallet: str, *, user: str | None = None) -> UsageRecord | None:
+        """The same among what a wallet paid; of a user's keys only, if given."""
+        return money.paid_record(self._connection, id, wallet, user)
+
+    def made_by(self, id: str) -> str | None:
+        """Whose key made a call: ``user:ops``, ``org:acme``."""
+        return money.made_by(self._connection, id)
+
     def recent_answers(self, wallet: str, model: str) -> list[int]:
         """How many tokens the wallet's latest whole answers of a model had, newest first."""
         return money.recent_answers(self._connection, wallet, model)
@@ -61,8 +69,20 @@ class Reader:
         """All lots of a wallet, oldest first."""
         return money.wallet_lots(self._connection, wallet)
 
+    def lots_page(self, wallet: str, after: int, limit: int) -> list[LotRow]:
+        """From behind that rank on."""
+        return money.wallet_lots(self._connection, wallet, after, limit)
+
     def users(self) -> list[User]:
         return people.users(self._connection)
+
+    def tier(self, user: str) -> str | None:
+        """The group that a user is in, by id; None: `default`."""
+        return people.tier(self._connection, user)
+
+    def user_named(self, name: str) -> str | None:
+        """A user's id."""
+        return people.user_named(self._connection, name)
 
     def keys(self) -> list[Key]:
         """Every key that is not deleted."""
@@ -78,16 +98,38 @@ class Reader:
     def organizations(self) -> list[Organization]:
         return accounts.organizations(self._connection)
 
+    def organization(self, slug: str) -> Organization | None:
+        """The one that has, or had, that slug."""
+        return accounts.organization(self._connection, slug)
+
     def members(self) -> list[Member]:
         """Of all organizations."""
         return accounts.members(self._connection)
 
-    def roles(self) -> list[Role]:
-        """Those of organizations' own."""
-        return accounts.roles(self._connection)
+    def seated(self, org: str, *, after: str = "", limit: int = 1_000_000) -> list[Seated]:
+        """An organization's members by their ids, from behind that one on."""
+        return accounts.seated(self._connection, org, after, limit)
+
+    def seated_named(self, org: str, user: str) -> Seated | None:
+        """One of them, by the user's name."""
+        return accounts.seated_named(self._connection, org, user)
+
+    def seat(self, org: str, user: str) -> Seated | None:
+        """One of them, by the user's id."""
+        return accounts.seat(self._connection, org, user)
+
+    def seated_owner(self, org: str) -> Seated | None:
+        return accounts.seated_owner(self._connection, org)
+
+    def roles(self, org: str | None = None) -> list[Role]:
+        """Those of organizations' own: of one, or all."""
+        return accounts.roles(self._connection, org)
 
     def invitations(self, org: str, *, after: str = "", limit: int = 1_000) -> list[Invitation]:
         return accounts.invitations(self._connection, org, after, limit)
+
+    def invitation_of(self, id: str, org: str) -> Invitation | None:
+        return accounts.invitation_of(self._connection, id, org)
 
     def invitation(self, sha256: bytes) -> Invitation | None:
         """By the digest of its secret."""
@@ -100,6 +142,10 @@ class Reader:
     def owners(self) -> Mapping[str, str]:
         """Whose a wallet or a key is, by id: ``user:ops``, ``org:acme``."""
         return accounts.owners(self._connection)
+
+    def owner(self, id: str) -> str | None:
+        """The same of one."""
+        return accounts.owner(self._connection, id)
 
     def channels(self) -> list[StoredChannel]:
         return people.channels(self._connection)

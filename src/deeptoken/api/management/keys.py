@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from deeptoken.accounts import keys
 from deeptoken.accounts.keys import KeyShown
+from deeptoken.accounts.permissions import SCOPES, ensure_gives
 from deeptoken.api.management.route import Asked, Nothing, Page, Route, Slice, limit_of, one, sliced
 from deeptoken.errors import Conflict
 from deeptoken.store.queries.people import Key
@@ -96,6 +97,12 @@ def _ours(key: Key) -> Key:
     return key
 
 
+def _ensure_may(asked: Asked, *scopes: str) -> None:
+    """Raises `PermissionDenied`: such a key of the organization could do what the actor cannot."""
+    for scope in scopes if asked.tenant is not None else ():
+        ensure_gives(asked.may, SCOPES[scope], f"A key of the scope {scope!r}")
+
+
 async def list_keys(asked: Asked) -> Slice:
     owner, limit = owner_of(asked), limit_of(asked.query)
     rows = await asked.world.read(lambda reader: reader.keys_of(owner.id, asked.query.after, limit + 1))
@@ -112,6 +119,7 @@ async def create_key(asked: Asked) -> Made:
     name = keys.checked_name(body.name, owner.id, others)
     key, secret = keys.new_key(name, owner.id, created_by=asked.actor.user)
     key = keys.ruled(key, body.told())
+    _ensure_may(asked, key.scope)
     await asked.change(keys.create(asked.actor, key, owner.name))
     return _with_secret(keys.shown(key, owner.name), secret)
 
@@ -120,6 +128,7 @@ async def change_key(asked: Asked) -> KeyShown:
     owner, key = owner_of(asked), _ours(await _key(asked))
     asked.matched(key.version)
     wanted = keys.ruled(key, asked.body.told())
+    _ensure_may(asked, key.scope, wanted.scope)
     if wanted == key:
         return keys.shown(key, owner.name)
     await asked.change(keys.edit(asked.actor, key, wanted, owner.name))
@@ -128,6 +137,7 @@ async def change_key(asked: Asked) -> KeyShown:
 
 async def rotate_key(asked: Asked) -> Made:
     owner, key = owner_of(asked), _ours(await _key(asked))
+    _ensure_may(asked, key.scope)
     done, then, secret, _ = keys.rotate(asked.actor, key, owner.name, asked.body.grace * SECOND_US)
     await asked.change(done)
     return _with_secret(keys.shown(then, owner.name), secret)

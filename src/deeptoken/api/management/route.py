@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from deeptoken.accounts.change import Actor
+from deeptoken.accounts.permissions import permissions_in
 from deeptoken.catalog.model import Group
 from deeptoken.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from deeptoken.gateway.snapshot import Snapshot
@@ -22,9 +23,9 @@ from deeptoken.store.secrets import Secrets
 
 Found = TypeVar("Found")
 
-Needs = Literal["nobody", "account", "operator"] | Permission
-"""``nobody``: no one has to be known; ``account``: anyone who is; else a permission in the organization that
-the path names."""
+Needs = Literal["nobody", "account", "person", "operator"] | Permission
+"""``nobody``: no one has to be known; ``account``: anyone who is; ``person``: a user, no
+organization's own key; else a permission in the organization that the path names."""
 
 PAGE_DEFAULT, PAGE_MAX = 50, 200
 
@@ -78,6 +79,11 @@ class Asked(msgspec.Struct, frozen=True):
         return self.tenant
 
     @property
+    def may(self) -> frozenset[str]:
+        """What the actor may in it."""
+        return permissions_in(self.org, self.actor)
+
+    @property
     def groups(self) -> Mapping[str, Group]:
         return {group.name: group for group in self.world.settings.groups}
 
@@ -119,12 +125,20 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     matched: bool = False
     """It takes ``If-Match``."""
+    oneself: bool = False
+    """Whom ``{user}`` in the path names may too, if they belong to the organization."""
     errors: tuple[int, ...] = ()
     """Which statuses it answers besides those that every such route does."""
 
     @property
     def paged(self) -> bool:
         return self.query is not None and issubclass(self.query, Page)
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """An answer as JSON lines."""
+
+    rows: list[Any]
 
 
 class Slice(msgspec.Struct, frozen=True):

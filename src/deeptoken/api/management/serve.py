@@ -17,9 +17,10 @@ from starlette.routing import Route as Mounted
 
 from deeptoken import clock, ids
 from deeptoken.accounts.change import Actor
+from deeptoken.accounts.permissions import belongs, permissions_in
 from deeptoken.api.address import Proxies
 from deeptoken.api.exchange import label
-from deeptoken.api.management.route import Asked, Nothing, Route, World
+from deeptoken.api.management.route import Asked, Lines, Nothing, Route, World
 from deeptoken.errors import (
     AccountSuspended,
     BadRequest,
@@ -32,12 +33,10 @@ from deeptoken.errors import (
 )
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.organizations import Tenant
-from deeptoken.identity.roles import OWNERS_ALONE, PERMISSIONS
 
 BODY_MAX = 256 * 1024
 ETAG = re.compile(r'\s*(?:W/)?"(\d{1,18})"\s*')
-MACHINE = frozenset(PERMISSIONS) - OWNERS_ALONE
-"""What a key of an organization's own may in it."""
+LINES_TYPE = "application/jsonl"
 SAFE = ("GET", "HEAD")
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -96,6 +95,9 @@ class Management:
             headers["etag"] = f'"{version}"'
         if isinstance(told, Nothing):
             response = Response(status_code=204, headers=headers)
+        elif isinstance(told, Lines):
+            lines = b"".join(encode(row) + b"\n" for row in told.rows)
+            response = Response(lines, route.status, headers=headers, media_type=LINES_TYPE)
         else:
             response = Response(encode(told), route.status, headers=headers, media_type="application/json")
         for name, value in asked.answer_headers:
@@ -138,26 +140,23 @@ class Management:
         """
         if route.needs in ("nobody", "account"):
             return None
+        if route.needs == "person":
+            if actor.user is None:
+                raise PermissionDenied("Only a person may do this: sign in, or send a key of your own.")
+            return None
         if route.needs == "operator":
             if not actor.operator:
                 raise PermissionDenied("Only an operator of this installation may do this.")
             return None
         slug = request.path_params["slug"]
         tenant = self._world.snapshot.organizations.find(slug)
-        may = frozenset() if tenant is None else permissions_in(tenant, actor)
-        if tenant is None or not may:
+        if tenant is None or not belongs(tenant, actor):
             raise OrganizationNotFound(f"There is no organization {slug!r} that you belong to.")
-        if route.needs not in may:
+        if route.oneself and actor.name == f"user:{request.path_params['user']}":
+            return tenant
+        if route.needs not in permissions_in(tenant, actor):
             raise PermissionDenied(f"Your role in {slug!r} does not have the permission {route.needs}.")
         return tenant
-
-
-def permissions_in(tenant: Tenant, actor: Actor) -> frozenset[str]:
-    """What somebody may in an organization; nothing, who does not belong to it."""
-    if actor.account == tenant.id:
-        return MACHINE
-    seat = None if actor.account is None else tenant.seats.get(actor.account)
-    return frozenset() if seat is None else seat.permissions
 
 
 def _key_actor(caller: Caller, address: str | None, *, operator: bool) -> Actor:

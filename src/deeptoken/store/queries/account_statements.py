@@ -37,6 +37,12 @@ WRITES: Mapping[str, Write] = MappingProxyType(
             )
             """
         ),
+        "org_keys_end": Write(
+            """
+            update key set revoked_us = $2, version = version + 1
+            where owner = $1 and revoked_us is null and deleted_us is null
+            """
+        ),
         "member_add": Write(
             """
             insert into member (org_id, user_id, role, budget, from_file, created_us)
@@ -66,6 +72,10 @@ WRITES: Mapping[str, Write] = MappingProxyType(
             """
             delete from role where org_id = $1 and name = $2
             and not exists (select 1 from member where member.org_id = $1 and member.role = $2)
+            and not exists (
+                select 1 from invitation where invitation.org_id = $1 and invitation.role = $2
+                and accepted_us is null and revoked_us is null and expires_us > $3
+            )
             """
         ),
         "invitation_add": Write(
@@ -102,7 +112,7 @@ WRITES: Mapping[str, Write] = MappingProxyType(
     }
 )
 
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(decimal_format="number")
 
 
 def add_organization(org: Organization) -> Statement:
@@ -129,6 +139,11 @@ def set_organization(org: Organization) -> Statement:
 def delete_organization(id: str, at_us: int) -> Statement:
     """One whose wallet is empty."""
     return Statement(name="org_delete", parameters=(id, at_us))
+
+
+def end_keys(org: str, at_us: int) -> Statement:
+    """All that an organization has."""
+    return Statement(name="org_keys_end", parameters=(org, at_us))
 
 
 def add_member(member: Member) -> Statement:
@@ -165,9 +180,9 @@ def set_role(role: Role) -> Statement:
     return Statement(name="role_set", parameters=(role.org, role.name, permissions, role.version))
 
 
-def remove_role(org: str, name: str) -> Statement:
-    """One that no member has."""
-    return Statement(name="role_remove", parameters=(org, name))
+def remove_role(org: str, name: str, at_us: int) -> Statement:
+    """One that no member has, and no open invitation gives."""
+    return Statement(name="role_remove", parameters=(org, name, at_us))
 
 
 def add_invitation(invitation: Invitation) -> Statement:

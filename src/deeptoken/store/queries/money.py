@@ -69,6 +69,13 @@ class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int | None = None
     until_us: int | None = None
     after: str | None = None
+    key_named: str | None = None
+    """A key's id or name, among the rows of a wallet."""
+    user: str | None = None
+    """Whose keys: the id of a user or organization."""
+    from_id: str | None = None
+    """Calls that came since then, which their ids say; `before_id`: before then."""
+    before_id: str | None = None
 
 
 WALLETS = "select id, balance, held from wallet order by id"
@@ -81,33 +88,44 @@ NEWEST_LOTS = f"""
     select 1 from lot where wallet_id = newest.wallet_id and rank > newest.rank
 )
 """
-WALLET_LOTS = f"{LOTS} where wallet_id = $1 order by rank"
+WALLET_LOTS = f"{LOTS} where wallet_id = $1 and rank > $2 order by rank limit $3"
 HOLDS = """
 select call, amount, used, tokens, epoch, created_us, subjects, fallback from hold
 order by created_us, request_id
 """
 
 NAMED_WALLETS = """
-select wallet.id, coalesce(owner.name, wallet.id), balance, held
-from wallet left join owner on owner.id = wallet.id
+select wallet.id, coalesce((select name from owner where owner.id = wallet.id), wallet.id), balance, held
+from wallet
 where $1 is null or wallet.id = $1
 order by 2
 """
 RECORD = """
 select usage.request_id, request_label, endpoint, usage.model, channel, coalesce(key.name, key_id),
-    coalesce(owner.name, wallet_id), stream, prompt_tokens, cached_tokens, cache_write_tokens,
+    coalesce((select name from owner where owner.id = wallet_id), wallet_id), stream,
+    prompt_tokens, cached_tokens, cache_write_tokens,
     completion_tokens, reasoning_tokens, images, characters, seconds, searches, estimated, cost, charged,
     (select coalesce(sum(amount), 0) from entry where ref = usage.request_id and kind = 'refund'),
     outcome, status, code, attempts, upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
 from usage
 left join key on key.id = key_id
-left join owner on owner.id = wallet_id
 """
 RECORD_BY_ID = f"{RECORD} where usage.request_id = $1 and ($2 is null or key.owner = $2)"
 RECORD_BY_LABEL = f"""
 {RECORD} where request_label = $1 and request_label <> usage.request_id and ($2 is null or key.owner = $2)
 order by usage.request_id desc limit 1
 """
+KEY_OWNER = "(select owner from key where id = key_id)"
+"""As a value: a condition on the joined key would let the planner begin with the keys."""
+PAID_BY_ID = f"""
+{RECORD} where usage.request_id = $1 and wallet_id = $2 and ($3 is null or {KEY_OWNER} = $3)
+"""
+PAID_BY_LABEL = f"""
+{RECORD} where request_label = $1 and request_label <> usage.request_id and wallet_id = $2
+    and ($3 is null or {KEY_OWNER} = $3)
+order by usage.request_id desc limit 1
+"""
+MADE_BY = f"select (select name from owner where id = {KEY_OWNER}) from usage where request_id = $1"
 RECENT_ANSWERS = """
 select completion_tokens from (
     select model, outcome, completion_tokens from usage where wallet_id = $1 order by request_id desc limit $3
@@ -124,6 +142,10 @@ CONDITIONS = {
     "since_us": "settled_us >= $6",
     "until_us": "settled_us < $7",
     "after": "usage.request_id < $8",
+    "key_named": "(key_id = $9 or (select name from key where id = key_id) = $9)",
+    "user": f"{KEY_OWNER} = $10",
+    "from_id": "usage.request_id >= $11",
+    "before_id": "usage.request_id < $12",
 }
 
 _call = msgspec.json.Decoder(Call)
@@ -141,9 +163,9 @@ def live_lots(connection: apsw.Connection) -> list[LotRow]:
     return lots + [LotRow(*row) for row in connection.execute(NEWEST_LOTS)]
 
 
-def wallet_lots(connection: apsw.Connection, wallet: str) -> list[LotRow]:
-    """All lots of a wallet, oldest first, the empty ones too."""
-    return [LotRow(*row) for row in connection.execute(WALLET_LOTS, numbered(wallet))]
+def wallet_lots(connection: apsw.Connection, wallet: str, after: int = -1, limit: int = -1) -> list[LotRow]:
+    """The lots of a wallet, oldest first, the empty ones too; from behind that rank on."""
+    return [LotRow(*row) for row in connection.execute(WALLET_LOTS, numbered(wallet, after, limit))]
 
 
 def hold_rows(connection: apsw.Connection) -> list[HoldRow]:
@@ -166,13 +188,36 @@ def usage_record(connection: apsw.Connection, id: str, owner: str | None = None)
     return None
 
 
+def paid_record(
+    connection: apsw.Connection, id: str, wallet: str, user: str | None = None
+) -> UsageRecord | None:
+    """The same among what a wallet paid; of the keys of `user` only, if given."""
+    for statement in (PAID_BY_ID, PAID_BY_LABEL):
+        row = connection.execute(statement, numbered(id, wallet, user)).fetchone()
+        if row is not None:
+            return _record(row)
+    return None
+
+
 def usage_records(connection: apsw.Connection, which: UsageFilter, limit: int) -> list[UsageRecord]:
     """The newest `limit` rows of those that match, newest first."""
+    rows = connection.execute(
+        records_statement(which), numbered(*(getattr(which, name) for name in CONDITIONS), limit)
+    )
+    return [_record(row) for row in rows]
+
+
+def made_by(connection: apsw.Connection, id: str) -> str | None:
+    """Whose key made a call: ``user:ops``, ``org:acme``."""
+    row = connection.execute(MADE_BY, numbered(id)).fetchone()
+    return None if row is None else row[0]
+
+
+def records_statement(which: UsageFilter) -> str:
+    """What `usage_records` asks; its last parameter is the limit."""
     conditions = [text for name, text in CONDITIONS.items() if getattr(which, name) is not None]
     where = f"where {' and '.join(conditions)}" if conditions else ""
-    statement = f"{RECORD} {where} order by usage.request_id desc limit $9"
-    rows = connection.execute(statement, numbered(*(getattr(which, name) for name in CONDITIONS), limit))
-    return [_record(row) for row in rows]
+    return f"{RECORD} {where} order by usage.request_id desc limit ${len(CONDITIONS) + 1}"
 
 
 def recent_answers(connection: apsw.Connection, wallet: str, model: str) -> list[int]:

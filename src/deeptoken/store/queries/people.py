@@ -83,6 +83,8 @@ class PriceVersion(msgspec.Struct, frozen=True):
 USERS = """
 select id, name, tier, operator, from_file, suspended_us, version, created_us from "user" order by name
 """
+TIER = 'select tier from "user" where id = $1'
+USER_NAMED = 'select id from "user" where name = $1'
 KEYS = """
 select id, name, owner, sha256, prefix, limits, models, ips, scope, timeout_ms, expires_us, revoked_us,
     deleted_us, last_used_us, from_file, out_of_file_us, parent_id, cheaper_model, webhook, created_by,
@@ -130,6 +132,17 @@ def users(connection: apsw.Connection) -> list[User]:
             USERS
         )
     ]
+
+
+def tier(connection: apsw.Connection, user: str) -> str | None:
+    row = connection.execute(TIER, numbered(user)).fetchone()
+    return None if row is None else row[0]
+
+
+def user_named(connection: apsw.Connection, name: str) -> str | None:
+    """The id of that user."""
+    row = connection.execute(USER_NAMED, numbered(name)).fetchone()
+    return None if row is None else row[0]
 
 
 def keys(connection: apsw.Connection) -> list[Key]:

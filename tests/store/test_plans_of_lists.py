@@ -1,0 +1,90 @@
+"""The lists of the management API are read by an index: no table is walked, and nothing is sorted."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from deeptoken.store.ledger import open_writer
+from deeptoken.store.queries import accounts, money, people
+from deeptoken.store.queries.money import UsageFilter
+from deeptoken.store.sqlite import numbered, open_reader_connection
+
+WALLET = "org_1"
+FILTERS = {
+    "all": UsageFilter(wallet=WALLET),
+    "next page": UsageFilter(wallet=WALLET, after="x"),
+    "own": UsageFilter(wallet=WALLET, user="usr_1"),
+    "since": UsageFilter(wallet=WALLET, from_id="x"),
+    "until": UsageFilter(wallet=WALLET, before_id="x", after="y"),
+    "of a key": UsageFilter(wallet=WALLET, key_named="ci", from_id="x", before_id="y"),
+    "of a model": UsageFilter(wallet=WALLET, model="gpt-4o", outcome="complete", user="usr_1"),
+}
+LISTS = {
+    "a row that was paid": money.PAID_BY_ID,
+    "a row by its label": money.PAID_BY_LABEL,
+    "who made a call": money.MADE_BY,
+    "a user": people.USER_NAMED,
+    "lots": money.WALLET_LOTS,
+    "tier": people.TIER,
+    "organization": accounts.ORGANIZATION_OF_SLUG,
+    "members": accounts.SEATED_OF,
+    "a member by name": accounts.SEATED_NAMED,
+    "a member by id": accounts.SEATED_USER,
+    "the owner": accounts.SEATED_OWNER,
+    "roles": accounts.ROLES_OF,
+    "invitations": accounts.INVITATIONS_OF,
+    "an invitation": accounts.INVITATION_OF,
+    "an invitation's token": accounts.INVITATION_BY_SECRET,
+    "audit log": accounts.AUDIT_OF,
+    "an owner's name": accounts.OWNER,
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("plans") / "deeptoken.db"
+
+    async def make() -> None:
+        async with open_writer(file):
+            pass
+
+    asyncio.run(make())
+    return file
+
+
+def plan(path: Path, statement: str) -> list[str]:
+    """What SQLite would do for it."""
+    connection = open_reader_connection(path)
+    try:
+        count = max(map(int, re.findall(r"\$(\d+)", statement)))
+        told = connection.execute(f"explain query plan {statement}", numbered(*[None] * count))
+        return [str(row[3]) for row in told]
+    finally:
+        connection.close()
+
+
+def walks(steps: list[str]) -> list[str]:
+    """Steps that touch every row of a table, or that sort."""
+    return [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_usage_is_read_by_its_wallets_index(path: Path, name: str) -> None:
+    steps = plan(path, money.records_statement(FILTERS[name]))
+
+    assert walks(steps) == []
+    assert steps[0].startswith("SEARCH usage USING INDEX usage_wallet (wallet_id=?"), steps
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_each_list_is_read_by_an_index(path: Path, name: str) -> None:
+    steps = plan(path, LISTS[name])
+
+    assert walks(steps) == []
+
+
+def test_an_owners_keys_are_found_by_an_index(path: Path) -> None:
+    """These few are put in order."""
+    assert plan(path, people.KEYS_OF)[0] == "SEARCH key USING INDEX key_name (owner=?)"
