@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.api.children import Children
 from deeptoken.api.management.serve import Management
 from deeptoken.api.management.table import ROUTES
 from deeptoken.api.public import Public
@@ -40,7 +41,7 @@ from deeptoken.installation import declare, snapshot
 from deeptoken.jobs import Jobs
 from deeptoken.ledger.postings import Answer, Left, Posting, Sweep
 from deeptoken.ledger.postings import Room as Money
-from deeptoken.money import NanoUsd
+from deeptoken.money import ONE_PPM, NanoUsd
 from deeptoken.net import Client, Proxies
 from deeptoken.observe.logs import Forwarded, Log
 from deeptoken.observe.metrics import Metrics
@@ -86,6 +87,12 @@ class Books:
             minimum=minimum,
             tokens_minimum=tokens_minimum,
         )
+
+    def used_ppm(self, caller: Caller) -> int:
+        """The share of the budget or ceiling that is used the most."""
+        left = self.left(caller, minimum=NanoUsd(0), tokens_minimum=0)
+        budgets = [(one.available, one.most) for one in left if one.kind == "usd" and one.most]
+        return max(((most - free) * ONE_PPM // most for free, most in budgets), default=0)
 
     async def recent_answers(self, wallet: str, model: str) -> list[int]:
         return await read(self._path, lambda reader: reader.recent_answers(wallet, model))
@@ -278,14 +285,15 @@ async def run(
             await declare(settings, writer, reader)
         client = Client(proxies=Proxies.told(environment()))
         stack.push_async_callback(client.close)
-        running.gateway = _gateway(settings, await running.read_snapshot(), writer, client)
+        books = Books(writer, settings)
+        running.gateway = _gateway(settings, await running.read_snapshot(), writer, client, books)
         running.gateway.router.kept(running.gateway.snapshot.catalog.channels)
         jobs = await stack.enter_async_context(Jobs(log))
         jobs.every(0.0, running.refresh)
         jobs.every(0.0, lambda: running.reread_file(orders.reload))
         jobs.every(NOTE_KEYS_S, running.note_keys)
         jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
-        running.v1 = V1(running.gateway, Books(writer, settings), log, metrics, settings.server)
+        running.v1 = V1(running.gateway, books, Children(running), log, metrics, settings.server)
         _gauges(metrics, running.gateway, writer)
         public = Public(
             lambda: running.gateway.snapshot.catalog, running.state, running.health, metrics, settings.server
@@ -310,11 +318,12 @@ def _forwarding(log: Log) -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client) -> Gateway:
+def _gateway(settings: Settings, first: Snapshot, writer: Writer, client: Client, books: Books) -> Gateway:
     limits = settings.server
     return Gateway(
         first,
         ledger=writer,
+        used_ppm=books.used_ppm,
         router=Router(_means(settings, client)),
         room=Room(limits.in_flight_max),
         deadlines=Deadlines(request_s=limits.request_seconds, stream_s=limits.stream_seconds),

@@ -226,6 +226,8 @@ def key_fields(sources: Sources, owners: Collection[str]) -> dict[str, Field]:
         "tpm": Field(whole(1)),
         "concurrency": Field(whole(1)),
         "timeout": Field(seconds()),
+        "cheaper_model": Field(text),
+        "children": Field(flag),
         "scope": Field(one_of(SCOPES, "scope")),
         "expires": Field(moment),
     }

@@ -144,6 +144,8 @@ def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
         models=declared.models,
         ips=tuple(str(network) for network in declared.networks),
         scope=declared.scope,
+        cheaper_model=declared.cheaper_model,
+        children=declared.children,
         expires_us=declared.expires_us,
         from_file=True,
         out_of_file_us=None,

@@ -106,6 +106,10 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     concurrency: int | None = None
     timeout_s: float | None = None
     """The most that one of its calls may take."""
+    cheaper_model: str | None = None
+    """What answers once a ceiling is nearly used."""
+    children: bool = False
+    """It may make child keys."""
     scope: Scope = "call"
     expires_us: int | None = None
 

@@ -108,7 +108,7 @@ class Outlet:
         if trace.rates:
             headers += rate_headers(trace.rates)
         if trace.near is not None:
-            headers.append((WARNING, warning(trace.near)))
+            headers.append((WARNING, warning(trace.near, trace.model if trace.cheaper else None)))
         return headers
 
     def _usage(self, bill: Bill) -> object:

@@ -15,10 +15,12 @@ import msgspec
 from deeptoken import clock
 from deeptoken.api.address import Proxies
 from deeptoken.api.audio import AUDIO, receive
+from deeptoken.api.children import Children
 from deeptoken.api.completions import TextEvents, TextWhole
 from deeptoken.api.completions import error_body as text_error_body
 from deeptoken.api.errors import JSON
 from deeptoken.api.exchange import OPENAI, PREFLIGHT, Exchange, Form
+from deeptoken.api.management.serve import encode as encode_decimals
 from deeptoken.api.messages import HEADERS, MessageEvents, MessageWhole
 from deeptoken.api.quote import Purse, quoted
 from deeptoken.api.responses import ResponseEvents, ResponseWhole, error_body
@@ -57,6 +59,7 @@ COUNT_TOKENS = "/v1/messages/count_tokens"
 COMPLETIONS = "/v1/completions"
 RESPONSES = "/v1/responses"
 MODELS = "/v1/models/"
+KEYS = "/v1/keys"
 MESSAGE = Form(
     whole=MessageWhole,
     events=MessageEvents,
@@ -81,12 +84,21 @@ class Books(Purse, Protocol):
 class V1:
     """Answers ``/v1/*``."""
 
-    def __init__(self, gateway: Gateway, books: Books, log: Log, metrics: Metrics, server: Server) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        books: Books,
+        children: Children,
+        log: Log,
+        metrics: Metrics,
+        server: Server,
+    ) -> None:
         self.draining = False
         self.used: dict[str, int] = {}
         """When each key was used last, in microseconds since 1970, until somebody takes it."""
         self._gateway = gateway
         self._books = books
+        self._children = children
         self._log = log
         self._metrics = metrics
         self._server = server
@@ -105,6 +117,7 @@ class V1:
             **{path: ("POST", handler) for path, handler in calls.items()},
             COUNT_TOKENS: ("POST", self._count_tokens),
             "/v1/quote": ("POST", self._quote),
+            KEYS: ("POST", self._child),
             "/v1/models": ("GET", self._models),
             "/v1/credits": ("GET", self._credits),
             "/v1/generation": ("GET", self._generation),
@@ -153,6 +166,8 @@ class V1:
         route = self._routes.get(path)
         if route is None and path.startswith(MODELS):
             route = ("GET", self._model)
+        if route is None and path.startswith(f"{KEYS}/"):
+            route = ("DELETE", self._end_child)
         if route is None:
             raise NotFound(f"There is no {path}. The documentation lists the endpoints.")
         allowed, handler = route
@@ -210,6 +225,18 @@ class V1:
         name, most = AUDIO[exchange.path], self._server.body_bytes_max
         exchange.call.receive = partial(receive, exchange, name, most)
         await self._chat_completions(exchange)
+
+    async def _child(self, exchange: Exchange) -> None:
+        caller = self._caller(exchange)
+        with self._gateway.room:
+            made = await self._children.create(caller, exchange.call.address, await exchange.read_body())
+        exchange.answer(201, encode_decimals(made), [JSON])
+
+    async def _end_child(self, exchange: Exchange) -> None:
+        caller = self._caller(exchange)
+        id = exchange.path.removeprefix(f"{KEYS}/")
+        await self._children.end(caller, exchange.call.address, id)
+        exchange.answer(204, b"", [])
 
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call

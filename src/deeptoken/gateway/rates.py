@@ -42,8 +42,10 @@ def duration(us: int) -> bytes:
     return b"%dm%b" % (minutes, rest) if minutes else rest
 
 
-def warning(near: Near) -> bytes:
-    return f"{limit_name(near.name, near.subject)}: {near.used_ppm // PERCENT_PPM}% used".encode()
+def warning(near: Near, answering: str | None) -> bytes:
+    """`answering` is the cheaper model that answers because of it."""
+    told = f"{limit_name(near.name, near.subject)}: {near.used_ppm // PERCENT_PPM}% used"
+    return (f"{told}, {answering} answers" if answering else told).encode("ascii", "replace")
 
 
 def limit_name(name: str, subject: str) -> str:

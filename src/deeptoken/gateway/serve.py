@@ -16,6 +16,7 @@ Whatever fails, and whoever hangs up, the tab closes: once, and before the answe
 that was delivered whole has its row.
 """
 
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -43,6 +44,8 @@ from deeptoken.providers.base import Asked, Piece
 from deeptoken.wire.chat import Chat
 
 IDEMPOTENCY_KEY_MAX = 255
+NEARLY_PPM = 950_000
+"""From this share of a budget on, a key's cheaper model answers, if it has one."""
 
 
 class Outlet(Delivery, Protocol):
@@ -80,11 +83,18 @@ class Gateway:
     """Answers calls. `snapshot` is replaced when keys or channels change."""
 
     def __init__(
-        self, snapshot: Snapshot, ledger: Ledger, router: Router, room: Room, deadlines: Deadlines
+        self,
+        snapshot: Snapshot,
+        ledger: Ledger,
+        router: Router,
+        room: Room,
+        deadlines: Deadlines,
+        used_ppm: Callable[[Caller], int] = lambda _: 0,
     ) -> None:
         self.snapshot = snapshot
         self.room = room
         self._ledger = ledger
+        self._used_ppm = used_ppm
         self.router = router
         self._deadlines = deadlines
 
@@ -98,7 +108,7 @@ class Gateway:
         with self.room:
             chat = await _read(call, peer)
             caller = snapshot.charged(call, caller)
-            sought = _authorised(call, snapshot, caller, chat)
+            sought = self._authorised(call, snapshot, caller, chat)
             deadline = self._deadline(call, chat, caller)
             with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
@@ -125,9 +135,21 @@ class Gateway:
         with self.room:
             chat = await _read(call, peer)
             caller = snapshot.charged(call, caller)
-            sought = _authorised(call, snapshot, caller, chat)
+            sought = self._authorised(call, snapshot, caller, chat)
             self._deadline(call, chat, caller)
             return caller, sought
+
+    def _authorised(self, call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -> Sought:
+        """What may be called, and what is wished of it."""
+        wishes = read_wishes(chat)
+        used = TOKENS if chat.task is None else chat.task.bound
+        asked = chat.request.model
+        if caller.cheaper_model is not None and self._used_ppm(caller) >= NEARLY_PPM:
+            asked = snapshot.cheaper(caller, asked, used)
+            call.trace.cheaper = asked != chat.request.model
+        models = snapshot.chain(caller, asked, wishes.models, used)
+        call.trace.asked = models[0].model
+        return Sought(models, chat, needs=needs(chat), wishes=wishes, ratio_ppm=caller.group.ratio_ppm)
 
     def _deadline(self, call: Inbound, chat: Chat, caller: Caller) -> float:
         """The soonest of the server's, the key's and the caller's own."""
@@ -141,15 +163,6 @@ def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
     """Give on what came and is paid for; whether more may follow at once."""
     outlet.send(tab.take(pieces))
     return not tab.behind and not outlet.full
-
-
-def _authorised(call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -> Sought:
-    """What may be called, and what is wished of it."""
-    wishes = read_wishes(chat)
-    used = TOKENS if chat.task is None else chat.task.bound
-    models = snapshot.chain(caller, chat.request.model, wishes.models, used)
-    call.trace.asked = models[0].model
-    return Sought(models, chat, needs=needs(chat), wishes=wishes, ratio_ppm=caller.group.ratio_ppm)
 
 
 async def _read(call: Inbound, peer: Peer) -> Chat:

@@ -57,6 +57,17 @@ class Snapshot(msgspec.Struct, frozen=True):
             )
         return found
 
+    def cheaper(self, caller: Caller, asked: str, used: Usage) -> str:
+        """The key's cheaper model, where it may be called and can do this; else what was asked for."""
+        wanted = caller.cheaper_model
+        if wanted is None:
+            return asked
+        try:
+            self.serving(caller, wanted, used)
+        except (ModelNotAllowed, ModelNotFound):
+            return asked
+        return wanted
+
     def chain(
         self, caller: Caller, asked: str, fallbacks: tuple[str, ...], used: Usage = TOKENS
     ) -> tuple[Found, ...]:

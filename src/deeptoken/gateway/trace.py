@@ -74,6 +74,8 @@ class Trace(msgspec.Struct):
     limit: int | None = None
     rates: tuple[Rate, ...] = ()
     """What the key's limits leave."""
+    cheaper: bool = False
+    """The key's cheaper model answers, since a budget is nearly used."""
     near: Near | None = None
     """A budget that is nearly used."""
     waited: float = 0.0

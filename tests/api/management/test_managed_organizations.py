@@ -244,3 +244,19 @@ def test_the_audit_log_comes_in_pages_and_as_lines(tmp_path: Path) -> None:
             assert (await there.refused("owner", "GET", f"{org}/audit?{query}"))[0] == 400
 
     tell(tmp_path, story)
+
+
+def test_the_mode_counts_from_the_next_call_on(tmp_path: Path) -> None:
+    async def story(there: Managed) -> None:
+        org = await found(there)
+        await join(there, org, "member")
+        secret = await key_of(there, "member")
+        assert (await call(there, secret, "lab")).error["code"] == "wallet_empty"
+
+        for mode, status in (("fallback", 200), ("strict", 402), ("fallback", 200)):
+            assert (await change(there, org, {"mode": mode})).json["mode"] == mode
+            assert (await call(there, secret, "lab")).status == status
+
+        assert {row.wallet for row in await there.gateway.settled(2)} == {"user:member"}
+
+    tell(tmp_path, story)
