@@ -268,8 +268,10 @@ class Exchange:
         self._send(head + self._chunk(data))
 
     def write(self, data: bytes) -> None:
-        """More of it."""
-        self._send(self._chunk(data))
+        """More of it. What an event of a stream passes through is one function, not three."""
+        carrier = self._carrier
+        if not carrier.left and not self.disconnected:
+            carrier.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""

@@ -17,6 +17,7 @@ that was delivered whole has its row.
 
 from contextlib import closing
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
@@ -105,7 +106,7 @@ class Gateway:
                     with closing(await route.first_answer(wanted)) as answer:
                         tab.begin(answer)
                         outlet.take(answer)
-                        while await answer.relay(lambda pieces: _passed(pieces, tab, outlet)):
+                        while await answer.relay(partial(_passed, tab, outlet)):
                             outlet.send(await tab.catch_up())
                             if tab.dry:
                                 break
@@ -133,7 +134,7 @@ class Gateway:
         return call.deadline(most)
 
 
-def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
+def _passed(tab: Tab, outlet: Outlet, pieces: list[Piece]) -> bool:
     """Give on what came and is paid for; whether more may follow at once."""
     outlet.send(tab.take(pieces))
     return not tab.behind and not outlet.full

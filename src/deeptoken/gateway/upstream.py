@@ -102,6 +102,7 @@ class Answer:
         self._busy_s = 0.0
         """Of the time of a relay, what was not spent waiting."""
         self._by = 0.0
+        """Until when the next bytes must come."""
 
     @property
     def upstream_id(self) -> str | None:
@@ -151,7 +152,8 @@ class Answer:
 
     async def _relayed(self, stream: Stream, began: float) -> bool:
         try:
-            if not await self._response.relay(self._arrived, self._due(began)):
+            self._by = min(began + self.at.channel.timeout.idle, self._deadline)
+            if not await self._response.relay(self._arrived, self._by):
                 self._give(list(stream.end()))
                 self._ended = True
         except (NetError, Malformed) as error:
@@ -161,23 +163,22 @@ class Answer:
 
     def _arrived(self, data: bytes) -> float | None:
         """Bytes came. Until when the next ones must; None: these are enough for now."""
-        assert self.stream is not None
+        stream, pass_on = self.stream, self._pass_on
+        assert stream is not None
+        assert pass_on is not None
         began = clock.monotonic()
-        pieces = self.stream.feed(data)
+        pieces = stream.feed(data)
         if type(pieces) is not list:
             pieces = list(pieces)
         if pieces:
-            self._give(pieces)
-        self._ended = self.stream.done
-        now = clock.monotonic()
-        self._busy_s += now - began
-        if self._paused or self._ended:
-            return None
-        return self._due(now) if pieces else self._by
-
-    def _due(self, now: float) -> float:
-        self._by = min(now + self.at.channel.timeout.idle, self._deadline)
-        return self._by
+            if pieces[-1].failure is not None:
+                self._give(pieces)
+            elif not pass_on(pieces):
+                self._paused = True
+            self._by = min(began + self.at.channel.timeout.idle, self._deadline)
+        self._ended = stream.done
+        self._busy_s += clock.monotonic() - began
+        return None if self._paused or self._ended else self._by
 
     def _give(self, pieces: list[Piece]) -> None:
         """Pass on what came before a failure, if there is one.
