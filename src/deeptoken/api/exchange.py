@@ -216,10 +216,6 @@ class Exchange:
             return 0
         return self.body.feed(data)
 
-    def fed(self) -> None:
-        """That was all of it."""
-        self.body.fed()
-
     async def read_body(self) -> bytes:
         """All of it, JSON by its type; see `Body.whole`, and `in_time`."""
         body = self.body

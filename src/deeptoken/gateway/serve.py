@@ -15,7 +15,6 @@ Whatever fails, and whoever hangs up, the tab closes: once, and before the answe
 that was delivered whole has its row.
 """
 
-from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from hashlib import sha256
@@ -103,7 +102,7 @@ class Gateway:
                 opened = Tab if chat.task is None else TaskTab
                 async with opened(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
                     wanted = tab.wanted(_asked(call, chat), deadline)
-                    with closing(await route.first_answer(wanted)) as answer:
+                    with await route.first_answer(wanted) as answer:
                         tab.begin(answer)
                         outlet.take(answer)
                         while await answer.relay(partial(_passed, tab, outlet)):

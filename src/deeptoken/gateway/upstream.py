@@ -21,7 +21,7 @@ from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
-from deeptoken.wire.http import Unsendable
+from deeptoken.wire.http import HttpRequest, Unsendable
 from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
@@ -79,7 +79,7 @@ class Cut(Exception):
 
 
 class Answer:
-    """A provider's answer, begun. `reply` if it came whole, else `relay` gives its pieces on."""
+    """A provider's answer, begun: `reply` if it came whole, else `relay` gives its pieces on."""
 
     def __init__(self, at: Candidate, response: Response, deadline: float) -> None:
         self.at = at
@@ -102,7 +102,6 @@ class Answer:
         self._busy_s = 0.0
         """Of the time of a relay, what was not spent waiting."""
         self._by = 0.0
-        """Until when the next bytes must come."""
 
     @property
     def upstream_id(self) -> str | None:
@@ -113,6 +112,12 @@ class Answer:
     def heard(self) -> list[Piece]:
         """What came and was not given on yet."""
         return self._ready
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
@@ -167,9 +172,8 @@ class Answer:
         assert stream is not None
         assert pass_on is not None
         began = clock.monotonic()
-        pieces = stream.feed(data)
-        if type(pieces) is not list:
-            pieces = list(pieces)
+        fed = stream.feed(data)
+        pieces = fed if type(fed) is list else list(fed)
         if pieces:
             if pieces[-1].failure is not None:
                 self._give(pieces)
@@ -309,15 +313,21 @@ class Upstream:
         answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
 
-    async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
+    def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Awaitable[Response]:
         if at.channel.provider == "sim":
-            return await self._play(at, wanted)
+            return self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         if at.channel.provider in FRESH:
-            request = await self._credentials.authorised(request, at)
+            return self._authorised(request, at, wanted, by)
+        return self._out(request, at, wanted, by)
+
+    async def _authorised(self, request: HttpRequest, at: Candidate, wanted: Wanted, by: float) -> Response:
+        return await self._out(await self._credentials.authorised(request, at), at, wanted, by)
+
+    def _out(self, request: HttpRequest, at: Candidate, wanted: Wanted, by: float) -> Awaitable[Response]:
         now = clock.monotonic()
         connect_s = max(SOME, min(at.channel.timeout.connect, wanted.deadline - now))
-        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - now))
+        return self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - now))
 
     async def _begin(
         self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float
