@@ -115,7 +115,8 @@ class V1:
         waits."""
         if self.draining:
             exchange.keep_alive = False
-        exchange.call.address = self._proxies.client(exchange.peer, exchange.headers)
+        if self._proxies.trusted:
+            exchange.call.address = self._proxies.client(exchange.call.address, exchange.headers)
         try:
             await self._handler(exchange)(exchange)
         except Replay as replay:

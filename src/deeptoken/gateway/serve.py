@@ -15,6 +15,7 @@ Whatever fails, and whoever hangs up, the tab closes: once, and before the answe
 that was delivered whole has its row.
 """
 
+from collections.abc import Awaitable
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from hashlib import sha256
@@ -60,7 +61,7 @@ class Outlet(Delivery, Protocol):
 class Peer(Protocol):
     """The caller's end of a call."""
 
-    async def read_body(self) -> bytes: ...
+    def read_body(self) -> Awaitable[bytes]: ...
     def outlet_for(self, chat: Chat) -> Outlet: ...
     def left(self) -> bool:
         """Whether the caller has gone away."""
