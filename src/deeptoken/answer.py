@@ -69,7 +69,6 @@ class Response:
     __slots__ = (
         "_limit",
         "_loop",
-        "_taker",
         "_waiter",
         "chunks",
         "due",
@@ -81,6 +80,7 @@ class Response:
         "size",
         "source",
         "status",
+        "taker",
     )
 
     def __init__(self, source: Source, limit: int) -> None:
@@ -94,7 +94,8 @@ class Response:
         self.size = 0
         self.inflater: Inflater | None = None
         self._waiter: asyncio.Future[bool] | None = None
-        self._taker: Callable[[bytes], float | None] | None = None
+        self.taker: Callable[[bytes], float | None] | None = None
+        """Is given what comes, as it comes; see `relay`."""
         self.due = math.inf
         """When what is waited for must have come, on the loop's clock."""
         self.error: NetError | None = None
@@ -124,9 +125,9 @@ class Response:
         """
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
-        self._taker, self.due = take, due
+        self.taker, self.due = take, due
         try:
-            self._pour()
+            self.pour()
             if self.source is not None:
                 self.source.watch(self.due)
             return await waiter
@@ -134,22 +135,32 @@ class Response:
             self.close()
             raise
         finally:
-            self._waiter = self._taker = None
+            self._waiter = self.taker = None
             self.due = math.inf
 
-    def _pour(self) -> None:
+    def pour(self) -> None:
         """Give what is there to the taker; end its wait if that is enough, or all."""
-        taker, waiter = self._taker, self._waiter
+        taker, waiter = self.taker, self._waiter
         if taker is None or waiter is None or waiter.done():
             return
+        chunks = self.chunks
+        plain = self.inflater is None
         try:
-            while data := self._take():
+            while True:
+                if plain and len(chunks) == 1 and self.size <= BUFFER_BYTES_MAX:
+                    # One event that nobody had to wait for.
+                    data = chunks.pop()
+                    self.size = 0
+                else:
+                    data = self._take()
+                if not data:
+                    break
                 due = taker(data)
                 if due is None:
                     waiter.set_result(True)
                     return
                 self.due = due
-                if self.inflater is None and not self.ended:
+                if plain and not self.ended:
                     return
             if self._over():
                 waiter.set_result(False)
@@ -233,8 +244,8 @@ class Response:
         self._waiter.add_done_callback(lambda _: then())
 
     def wake(self) -> None:
-        if self._taker is not None:
-            self._pour()
+        if self.taker is not None:
+            self.pour()
             return
         waiter = self._waiter
         if waiter is not None and not waiter.done():

@@ -204,7 +204,10 @@ class _Connection(Watch, asyncio.Protocol):
             self.paused = True
             self._transport.pause_reading()
         if response.headed:
-            response.wake()
+            if response.taker is not None:
+                response.pour()
+            else:
+                response.wake()
 
     def eof_received(self) -> None:
         self._broken_off(cleanly=True)

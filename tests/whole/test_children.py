@@ -131,7 +131,7 @@ def test_near_the_end_of_a_budget_the_cheaper_model_answers_and_the_head_says_so
     more = (
         '[[channels]]\nname = "sim"\nprovider = "sim"\nmodels = ["sim/echo", "sim/text"]\n'
         '[[keys]]\nname = "frugal"\nowner = "ops"\ncheaper_model = "sim/echo"\n'
-        f'ceilings = {{ "1d" = 0.001 }}\nsecret = "{secret}"\n'
+        f'ceilings = {{ "1d" = 0.0003 }}\nsecret = "{secret}"\n'
     )
 
     async def story() -> None:

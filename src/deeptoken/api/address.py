@@ -18,11 +18,11 @@ class Proxies:
     """The proxies that are believed."""
 
     def __init__(self, trusted: Sequence[Network]) -> None:
-        self._trusted = tuple(trusted)
+        self.trusted = tuple(trusted)
 
     def client(self, peer: str | None, headers: Mapping[bytes, bytes]) -> str | None:
         """The client's address, None if it cannot be known. `headers` by lower-case name."""
-        if not self._trusted or peer is None or not self._trusts(peer):
+        if not self.trusted or peer is None or not self._trusts(peer):
             return peer
         if (forwarded := headers.get(b"forwarded")) is not None:
             hops = [_for(element) for element in forwarded.decode("latin-1").split(",")]
@@ -37,7 +37,7 @@ class Proxies:
 
     def _trusts(self, address: str) -> bool:
         ip = ipaddress.ip_address(address)
-        return any(ip in network for network in self._trusted)
+        return any(ip in network for network in self.trusted)
 
 
 def _for(element: str) -> str | None:

@@ -116,7 +116,8 @@ class Body:
             await self._next()
 
     def _plain(self) -> None:
-        if self._headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        coding = self._headers.get(b"content-encoding")
+        if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMedia("Send the body as it is: compressed bodies are not accepted.")
         told = self.told
         if told is not None and told > self._most:

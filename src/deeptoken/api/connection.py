@@ -65,6 +65,8 @@ class Connection(HttpToolsProtocol):
         """More of a body came than was asked for: it is not read."""
         self._in_head = False
         self._in_body = False
+        self._packet = self._head_packet = 0
+        """How many bytes came last, and with the beginning of a head."""
         self._bare_bytes = 0
         """How many bytes have come since a head began or a body went on: of a head, of trailers, and of what
         chunks have beside their data. Those that came together with such a beginning do not count."""
@@ -119,7 +121,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._bare_bytes += len(data)
+        self._packet = len(data)
+        self._bare_bytes += self._packet
         self._feed(data)
         if self._refused:
             return
@@ -149,6 +152,7 @@ class Connection(HttpToolsProtocol):
                     # CONNECT: it is answered, and what follows is of no protocol that we know.
                     return
                 data = self._declined() + data[upgrade.args[0] :]
+                self._packet = len(data)
             except httptools.HttpParserError:
                 self._refuse(BadRequest(NOT_HTTP))
                 return
@@ -168,6 +172,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._head_packet = self._packet
         self._bare_bytes = 0
         self._idle_until = 0.0
         self.url = b""
@@ -175,20 +180,27 @@ class Connection(HttpToolsProtocol):
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # As uvicorn's, in one step: there are a dozen of them in a request.
         # Behind a body there may be more of them (RFC 9110, section 6.5): they are let go.
         if self._in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._refused or (self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"):
             # An offer is declined, and the head comes once more.
             return
+        came = self._head_packet + self._bare_bytes
         self._in_head = False
         self._bare_bytes = 0
-        self._punctual()
-        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
-        if len(self.headers) > FIELDS_MAX or size > self.settings.header_bytes_max:
-            self._refuse(_head_too_large(self.settings.header_bytes_max))
+        if self._slow is not None:
+            self._punctual()
+        most = self.settings.header_bytes_max
+        # The exact sum is needed only if the packets with the head might have too much of it.
+        if len(self.headers) > FIELDS_MAX or (came > most and self._head_size() > most):
+            self._refuse(_head_too_large(most))
             return
         if self.url.startswith(HOT) or (not self.url.startswith(b"/") and self._is_absolute()):
             self._hot()
@@ -200,6 +212,9 @@ class Connection(HttpToolsProtocol):
             self.headers += headers
             super().on_headers_complete()
         self._in_body = True
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
 
     def _is_absolute(self) -> bool:
         """A hot route with the scheme and host before it (RFC 9112, section 3.2.2): they are cut off."""
@@ -257,11 +272,12 @@ class Connection(HttpToolsProtocol):
         if self._refused or self._in_head:
             return
         self._in_body = False
-        self._punctual()
+        if self._slow is not None:
+            self._punctual()
         if self._reading is None:
             super().on_message_complete()
         else:
-            self._reading.fed()
+            self._reading.body.fed()
 
     # Its end, and what is refused.
 

@@ -202,6 +202,7 @@ class Events(Outlet):
         super().__init__(exchange, chat)
         options = chat.request.stream_options
         self._with_usage = self._with_cost or bool(options and options.include_usage)
+        self._form = b'data: %b,"usage":null}\n\n' if self._with_usage else b"data: %b\n\n"
         self._head: Head | None = None
         self._finished: set[int] = set()
         self._keep: bytearray | None = bytearray() if exchange.call.claim is not None else None
@@ -218,7 +219,12 @@ class Events(Outlet):
             data = self._event(pieces[0])
         else:
             data = b"".join([self._event(piece) for piece in pieces])
-        if data:
+        if not data:
+            return
+        if self.begun and self._keep is None:
+            self._last = clock.monotonic()
+            self._exchange.write(data)
+        else:
             self._write(data)
 
     def _event(self, piece: Piece) -> bytes:
@@ -230,15 +236,13 @@ class Events(Outlet):
             self._head = READ_HEAD(data)
         if piece.finish:
             self._has_finished(data)
-        return self._framed(data)
+        return self._form % (data[:-1] if self._with_usage else data)
 
     def _framed(self, data: bytes) -> bytes:
         """A chunk without its usage, as an event; nothing of nothing."""
         if not data:
             return b""
-        if self._with_usage:
-            return b'data: %b,"usage":null}\n\n' % data[:-1]
-        return b"data: %b\n\n" % data
+        return self._form % (data[:-1] if self._with_usage else data)
 
     def _has_finished(self, data: bytes) -> None:
         self._finished.update(

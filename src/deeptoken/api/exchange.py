@@ -147,21 +147,16 @@ class Exchange:
         """An answer of unknown length comes in chunks; to HTTP/1.0 it ends with the connection."""
         self._settings = settings
         self.body = Body(carrier, headers, settings.body_bytes_max, expected=expected)
-        id = ids.uuid7()
+        id, client = ids.uuid7(), carrier.client
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         self.call = Inbound(
             id=id,
             request_id=label(headers.get(b"x-request-id")) or id,
             endpoint=self.path,
             secret=authorization[7:].strip() if authorization[:7].lower() == "bearer " else None,
-            address=None,
+            address=client[0] if client else None,
             began=clock.monotonic(),
         )
-
-    @property
-    def peer(self) -> str | None:
-        client = self._carrier.client
-        return client[0] if client else None
 
     @property
     def refusal(self) -> DeeptokenError | None:
@@ -219,14 +214,10 @@ class Exchange:
             return 0
         return self.body.feed(data)
 
-    def fed(self) -> None:
-        """That was all of it."""
-        self.body.fed()
-
-    async def read_body(self) -> bytes:
+    def read_body(self) -> Awaitable[bytes]:
         """All of it, JSON by its type; see `Body.whole`, and `in_time`."""
         body = self.body
-        return await (body.whole() if body.complete else self.in_time(body.whole))
+        return body.whole() if body.complete else self.in_time(body.whole)
 
     async def in_time(self, reading: Callable[[], Awaitable[Read]]) -> Read:
         """What `reading` makes of the body.
@@ -271,8 +262,10 @@ class Exchange:
         self._send(head + self._chunk(data))
 
     def write(self, data: bytes) -> None:
-        """More of it."""
-        self._send(self._chunk(data))
+        """More of it. What an event of a stream passes through is one function, not three."""
+        carrier = self._carrier
+        if not carrier.left and not self.disconnected:
+            carrier.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""

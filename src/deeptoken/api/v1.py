@@ -128,9 +128,10 @@ class V1:
         waits."""
         if self.draining:
             exchange.keep_alive = False
-        exchange.call.address = self._proxies.client(exchange.peer, exchange.headers)
+        if self._proxies.trusted:
+            exchange.call.address = self._proxies.client(exchange.call.address, exchange.headers)
         try:
-            await self._route(exchange)
+            await self._handler(exchange)(exchange)
         except Replay as replay:
             _replay(exchange, replay)
         except (Exception, asyncio.CancelledError) as problem:
@@ -157,12 +158,12 @@ class V1:
         self._log.unexpected(exchange.call.id, problem)
         return DeeptokenError()
 
-    async def _route(self, exchange: Exchange) -> None:
+    def _handler(self, exchange: Exchange) -> Handler:
         path, method = exchange.path, exchange.method
         if path.startswith(MESSAGES):
             self._in_messages(exchange)
         if method == "OPTIONS":
-            return exchange.answer(204, b"", PREFLIGHT)
+            return self._preflight
         route = self._routes.get(path)
         if route is None and path.startswith(MODELS):
             route = ("GET", self._model)
@@ -173,28 +174,31 @@ class V1:
         allowed, handler = route
         if method != allowed:
             raise MethodNotAllowed(f"{path} takes {allowed}, not {method}.", allowed=(allowed, "OPTIONS"))
-        return await handler(exchange)
+        return handler
 
-    # Calls.
+    async def _preflight(self, exchange: Exchange) -> None:
+        exchange.answer(204, b"", PREFLIGHT)
 
-    async def _chat_completions(self, exchange: Exchange) -> None:
+    # Calls. Their handlers only prepare: what they return is awaited, and is no coroutine around another.
+
+    def _chat_completions(self, exchange: Exchange) -> Awaitable[None]:
         exchange.read_options()
-        await self._gateway.answer(exchange.call, exchange)
+        return self._gateway.answer(exchange.call, exchange)
 
-    async def _completions(self, exchange: Exchange) -> None:
+    def _completions(self, exchange: Exchange) -> Awaitable[None]:
         exchange.form = TEXT
         exchange.call.read = completions.read
-        await self._chat_completions(exchange)
+        return self._chat_completions(exchange)
 
-    async def _responses(self, exchange: Exchange) -> None:
+    def _responses(self, exchange: Exchange) -> Awaitable[None]:
         exchange.form = RESPONSE
         exchange.call.read = responses.read
-        await self._chat_completions(exchange)
+        return self._chat_completions(exchange)
 
-    async def _messages(self, exchange: Exchange) -> None:
+    def _messages(self, exchange: Exchange) -> Awaitable[None]:
         self._in_messages(exchange)
         exchange.call.read = partial(messages.read, headers=_of_anthropic(exchange))
-        await self._chat_completions(exchange)
+        return self._chat_completions(exchange)
 
     async def _count_tokens(self, exchange: Exchange) -> None:
         """By our own count, of the model that the key may call. It costs nothing."""
@@ -215,16 +219,16 @@ class V1:
         exchange.read_options()
         _json(exchange, await quoted(self._gateway, self._books, exchange.call, exchange))
 
-    async def _task(self, exchange: Exchange) -> None:
+    def _task(self, exchange: Exchange) -> Awaitable[None]:
         exchange.form = TASK
         exchange.call.read = TASKS[exchange.path]
-        await self._chat_completions(exchange)
+        return self._chat_completions(exchange)
 
-    async def _audio(self, exchange: Exchange) -> None:
+    def _audio(self, exchange: Exchange) -> Awaitable[None]:
         exchange.form = TASK
         name, most = AUDIO[exchange.path], self._server.body_bytes_max
         exchange.call.receive = partial(receive, exchange, name, most)
-        await self._chat_completions(exchange)
+        return self._chat_completions(exchange)
 
     async def _child(self, exchange: Exchange) -> None:
         caller = self._caller(exchange)
@@ -271,7 +275,8 @@ class V1:
         )
         self._log.request(record)
         if call.endpoint in self._metered:
-            self._metrics.request(self._label(trace), record, waited, msgspec.structs.astuple(usage))
+            label = self._label(trace)
+            self._metrics.request(label, record, waited, msgspec.structs.astuple(usage))
             causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
             if trace.answer is not None and trace.channel is not None:
                 causes.append((trace.channel, "ok" if trace.answer.failure is None else "cut"))
@@ -283,17 +288,17 @@ class V1:
                     facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}
                     self._log.event("channel_failed", "error", id=call.id, **facts, message=words)
             if bill is not None:
-                self._bill(call, bill)
+                self._bill(call, bill, label)
 
     def _label(self, trace: Trace) -> str:
         """The id or the pattern that serves the model: a caller cannot make labels."""
         return "" if trace.asked is None else self._gateway.snapshot.catalog.label(trace.asked)
 
-    def _bill(self, call: Inbound, bill: Bill) -> None:
-        trace, lost = call.trace, bill.cost - bill.charged
-        self._metrics.charged(self._label(trace), bill.charged)
+    def _bill(self, call: Inbound, bill: Bill, label: str) -> None:
+        lost = bill.cost - bill.charged
+        self._metrics.charged(label, bill.charged)
         if lost > 0:
-            self._metrics.lost(trace.outcome or "", lost)
+            self._metrics.lost(call.trace.outcome or "", lost)
             self._log.event("operator_loss", "warning", id=call.id, credits=credits(NanoUsd(lost)))
 
     # What a key may see.

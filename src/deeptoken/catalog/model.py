@@ -38,8 +38,9 @@ class Rates(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def by_tokens(self) -> bool:
         """Tokens are what is paid, be it nothing; False: some other unit is, and tokens are not counted."""
-        others = (self.image, self.character, self.second, self.search)
-        return bool(self.prompt or self.completion) or others == (None, None, None, None)
+        if self.prompt or self.completion:
+            return True
+        return (self.image, self.character, self.second, self.search) == (None, None, None, None)
 
 
 class Tier(msgspec.Struct, frozen=True):

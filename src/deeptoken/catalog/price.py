@@ -53,7 +53,8 @@ def bound(
     """An upper bound of the charge of at most so many tokens, in whichever classes and tier they fall."""
     most = 0
     for fixed, prompt, completion in _dearest(price, prompt_tokens, units):
-        most = max(most, fixed + prompt_tokens * prompt + completion_tokens * completion)
+        cost = fixed + prompt_tokens * prompt + completion_tokens * completion
+        most = cost if cost > most else most
     return NanoUsd(-(-most * ratio_ppm // DIVISOR))
 
 

@@ -158,8 +158,11 @@ class Health:
             reach = self._reach[channel] = Breaker()
         target = self._target(channel, model, now)
         breaker, cooling = target.breaker, target.cooling
-        if now < cooling.until or not (
-            reach.admits(now, last_hope=last_hope) and breaker.admits(now, last_hope=last_hope)
+        if now < cooling.until:
+            return None
+        # Without a reason, a breaker is closed and admits everybody.
+        if (reach.why and not reach.admits(now, last_hope=last_hope)) or (
+            breaker.why and not breaker.admits(now, last_hope=last_hope)
         ):
             return None
         return Entry(channel, model, reach, target, reach.enter(now), breaker.enter(now), wave=cooling.wave)

@@ -187,7 +187,8 @@ class Route:
                 self._released(admitted, sent=False)
                 break
             try:
-                outcome = await self._attempt(admitted, wanted, others=self._can_follow(number))
+                others = number < len(self._choices) and self._can_follow(number)
+                outcome = await self._attempt(admitted, wanted, others=others)
             except BadRequest as error:
                 if _taken(wanted):
                     raise
@@ -294,7 +295,8 @@ class Route:
         now = means.now()
         if isinstance(outcome, Answer):
             means.health.succeeded(admitted.entry, now)
-            self._heard(admitted, told=True)
+            if admitted.hoped_for:
+                self._heard(admitted, told=True)
             if self._conversation is not None:
                 means.affinity.remember(self._conversation, at.channel.name, now)
             outcome.on_close = self._left
@@ -336,23 +338,24 @@ class Route:
         own = outcome.cause == "slow" and outcome.status is None and now >= self._deadline - WORTHWHILE_S
         if not own:
             self._means.health.failed(admitted.entry, outcome, now, self._means.draw())
-            self._heard(admitted, told=outcome.cause != "caller")
+            if admitted.hoped_for:
+                self._heard(admitted, told=outcome.cause != "caller")
 
     def _released(self, admitted: _Admitted, *, sent: bool = True) -> None:
         """Not `sent`: it never reached the channel."""
         self._means.health.released(admitted.entry)
-        self._heard(admitted, told=False)
+        if admitted.hoped_for:
+            self._heard(admitted, told=False)
         if admitted.place is not None and sent:
             admitted.place.close()
         elif admitted.place is not None:
             admitted.place.unused()
 
     def _heard(self, admitted: _Admitted, *, told: bool) -> None:
-        if admitted.hoped_for:
-            admitted.hoped_for = False
-            for outcome in self._means.hoping:
-                if not outcome.done():
-                    outcome.set_result(told)
+        admitted.hoped_for = False
+        for outcome in self._means.hoping:
+            if not outcome.done():
+                outcome.set_result(told)
 
     def _measure(self, admitted: _Admitted, answer: Answer) -> None:
         """How fast it was, and what it came to."""

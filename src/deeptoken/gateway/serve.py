@@ -16,9 +16,9 @@ Whatever fails, and whoever hangs up, the tab closes: once, and before the answe
 that was delivered whole has its row.
 """
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
@@ -65,7 +65,7 @@ class Outlet(Delivery, Protocol):
 class Peer(Protocol):
     """The caller's end of a call."""
 
-    async def read_body(self) -> bytes: ...
+    def read_body(self) -> Awaitable[bytes]: ...
     def outlet_for(self, chat: Chat) -> Outlet: ...
     def left(self) -> bool:
         """Whether the caller has gone away."""
@@ -115,10 +115,10 @@ class Gateway:
                 opened = Tab if chat.task is None else TaskTab
                 async with opened(self._ledger, caller, route.models, chat, call, outlet, peer.left) as tab:
                     wanted = tab.wanted(_asked(call, chat), deadline)
-                    with closing(await route.first_answer(wanted)) as answer:
+                    with await route.first_answer(wanted) as answer:
                         tab.begin(answer)
                         outlet.take(answer)
-                        while await answer.relay(lambda pieces: _passed(pieces, tab, outlet)):
+                        while await answer.relay(partial(_passed, tab, outlet)):
                             outlet.send(await tab.catch_up())
                             if tab.dry:
                                 break
@@ -159,7 +159,7 @@ class Gateway:
         return call.deadline(most)
 
 
-def _passed(pieces: list[Piece], tab: Tab, outlet: Outlet) -> bool:
+def _passed(tab: Tab, outlet: Outlet, pieces: list[Piece]) -> bool:
     """Give on what came and is paid for; whether more may follow at once."""
     outlet.send(tab.take(pieces))
     return not tab.behind and not outlet.full

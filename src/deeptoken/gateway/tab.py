@@ -74,6 +74,7 @@ class Tab:
         self._model = models[0]
         """The one that answers; before one does, the first of those that may."""
         self._chat = chat
+        self._stream = chat.stream
         self._call = call
         self._delivery = delivery
         self._left = left
@@ -81,20 +82,18 @@ class Tab:
         self._choices = chat.request.n or 1
         self._meter = meter_of(chat, self._model, self._terms)
         self._limit: int | None = None
-        """The most tokens a choice may have, if the money sets it."""
+        """The most tokens a choice may have, if the money sets it; and all choices together, anyhow."""
         self._most = 0
-        """The most tokens of output, all choices together."""
         self._held = NanoUsd(0)
         self._covered = 0
         """Tokens of output that the hold pays."""
         self._ask_at = 0
         self._bound = "wallet"
         self.behind = False
-        """The hold has to grow, or a checkpoint is due: `catch_up` before more is given on."""
+        """`catch_up` before more is given on: the hold has to grow, or a checkpoint is due."""
         self._rest: list[Piece] = []
-        """What came after it had to grow, and waits for that."""
         self._given: list[Piece] = []
-        """What was given on last: not delivered, if it cannot be written."""
+        """What came after it had to grow, and waits for that; what was given on last."""
         self.dry: str | None = None
         """Why the answer ends here."""
         self._wanted: Wanted | None = None
@@ -155,7 +154,7 @@ class Tab:
                     model=self._model.id,
                     price=self._model.price.id,
                     ratio_ppm=self._ratio,
-                    stream=self._chat.stream,
+                    stream=self._stream,
                 ),
                 minimum=minimum,
                 wanted=wanted,
@@ -222,7 +221,7 @@ class Tab:
         self._wanted = Wanted(
             chat=self._chat,
             asked=asked,
-            stream=self._chat.stream or self._partly,
+            stream=self._stream or self._partly,
             limit=self._limit,
             deadline=deadline,
         )
@@ -319,16 +318,20 @@ class Tab:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        left, end = self._left(), legible(error, self._call.trace.answer)
-        if isinstance(error, Exception) and not isinstance(error, Cut):
-            self._meter.forget(self._given)
-        nothing = bill = self._bill(None, NanoUsd(0))
+        left, end = self._left(), error
+        if error is not None:
+            end = legible(error, self._call.trace.answer)
+            if isinstance(error, Exception) and not isinstance(error, Cut):
+                self._meter.forget(self._given)
+        bill: Bill | None = None
         try:
             bill = await self._reckon(self._outcome(end, left))
             reply = self._written(bill) if error is None else None
         except BaseException as problem:
             # A whole answer that cannot be written is none; of a stream all but its end was delivered.
-            await self._settle(bill if self._chat.stream else nothing, None, problem, left)
+            if bill is None or not self._stream:
+                bill = self._bill(None, NanoUsd(0))
+            await self._settle(bill, None, problem, left)
             raise
         settled = await self._settle(bill, reply, end, left)
         if end is not None and end is not error:
@@ -342,7 +345,7 @@ class Tab:
         """The call ended by `end`: its hold becomes its row."""
         trace, call = self._call.trace, self._call
         trace.bill, trace.outcome = bill, self._outcome(end, left)
-        trace.status, trace.code = status_of(end, left=left)
+        trace.status, trace.code = (200, None) if end is None else status_of(end, left=left)
         if end is not None and call.claim is not None:
             reply = charge_alone(call, bill.charged, trace.status)
         took_ms = round((clock.monotonic() - call.began) * 1_000)
@@ -357,7 +360,7 @@ class Tab:
         return None if self._call.claim is None else self._delivery.kept()
 
     def _outcome(self, error: BaseException | None, left: bool) -> Outcome:
-        begun = self._chat.stream and (isinstance(error, Cut) or self._meter.heard)
+        begun = self._stream and (isinstance(error, Cut) or self._meter.heard)
         return outcome_of(error, dry=bool(self.dry), delivered=begun, left=left)
 
     async def _reckon(self, outcome: Outcome) -> Bill:

@@ -3,7 +3,7 @@
 Of a task that is known: the most of each unit that its request can come to.
 """
 
-from deeptoken.catalog.model import Model
+from deeptoken.catalog.model import Model, Price
 from deeptoken.catalog.price import affordable, bound
 from deeptoken.ledger.postings import NotCheap, Room
 from deeptoken.money import NanoUsd, usd
@@ -29,12 +29,18 @@ class Terms:
     def __init__(self, models: tuple[Model, ...], ratio_ppm: int, task: Task | None = None) -> None:
         self.models = models
         self._units = NOTHING if task is None else task.bound
+        self._ratio_ppm = ratio_ppm
+        self._price: Price | None = None
+        """That of an only model."""
+        if len(models) == 1:
+            (only,) = models
+            self._price = only.price
+            self.context = only.context
+            self.by_tokens = only.price.rates.by_tokens
+            return
+        self.context = _largest(models)
         self.by_tokens = any(model.price.rates.by_tokens for model in models)
         """One of them is paid by tokens."""
-        self._ratio_ppm = ratio_ppm
-        self._price = models[0].price if len(models) == 1 else None
-        """That of an only model."""
-        self.context = models[0].context if len(models) == 1 else _largest(models)
 
     def longest(self, request: ChatRequest, prompt: int | None = None) -> int:
         """The most tokens that a choice may have; with a counted prompt, as the context has left."""

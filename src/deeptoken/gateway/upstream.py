@@ -16,13 +16,14 @@ from deeptoken.gateway.credentials import FRESH, Credentials, NoToken
 from deeptoken.gateway.failure import UNSENDABLE, final, invalid
 from deeptoken.gateway.told import id_of, told
 from deeptoken.gateway.uploads import in_time
-from deeptoken.net import Client, Lost, NetError, Stalled, TooLarge, Unreachable
+from deeptoken.gateway.wire_failure import failed
+from deeptoken.net import Client, Lost, NetError, Stalled, Unreachable
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Provider, Reply, Stream
 from deeptoken.providers.raw import Bytes
 from deeptoken.providers.registry import speaking
 from deeptoken.providers.retry import retry_after
 from deeptoken.wire.chat import Chat
-from deeptoken.wire.http import Unsendable
+from deeptoken.wire.http import HttpRequest, Unsendable
 from deeptoken.wire.task import Incoming
 
 ERROR_BODY_S, ERROR_BODY_BYTES = 10.0, 256 * 1024
@@ -82,7 +83,7 @@ class Cut(Exception):
 
 
 class Answer:
-    """A provider's answer, begun. `reply` if it came whole, else `relay` gives its pieces on."""
+    """A provider's answer, begun: `reply` if it came whole, else `relay` gives its pieces on."""
 
     def __init__(self, at: Candidate, response: Response, deadline: float) -> None:
         self.at = at
@@ -122,6 +123,12 @@ class Answer:
         """What came and was not given on yet."""
         return self._ready
 
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Done with it. An answer that has not ended is cancelled upstream, at once."""
         if self.stream is not None and self.stream.done:
@@ -160,7 +167,8 @@ class Answer:
 
     async def _relayed(self, stream: Stream, began: float) -> bool:
         try:
-            if not await self._response.relay(self._arrived, self._due(began)):
+            self._by = min(began + self.at.channel.timeout.idle, self._deadline)
+            if not await self._response.relay(self._arrived, self._by):
                 self._give(list(stream.end()))
                 self._ended = True
         except (NetError, Malformed) as error:
@@ -170,23 +178,21 @@ class Answer:
 
     def _arrived(self, data: bytes) -> float | None:
         """Bytes came. Until when the next ones must; None: these are enough for now."""
-        assert self.stream is not None
+        stream, pass_on = self.stream, self._pass_on
+        assert stream is not None
+        assert pass_on is not None
         began = clock.monotonic()
-        pieces = self.stream.feed(data)
-        if type(pieces) is not list:
-            pieces = list(pieces)
+        fed = stream.feed(data)
+        pieces = fed if type(fed) is list else list(fed)
         if pieces:
-            self._give(pieces)
-        self._ended = self.stream.done
-        now = clock.monotonic()
-        self._busy_s += now - began
-        if self._paused or self._ended:
-            return None
-        return self._due(now) if pieces else self._by
-
-    def _due(self, now: float) -> float:
-        self._by = min(now + self.at.channel.timeout.idle, self._deadline)
-        return self._by
+            if pieces[-1].failure is not None:
+                self._give(pieces)
+            elif not pass_on(pieces):
+                self._paused = True
+            self._by = min(began + self.at.channel.timeout.idle, self._deadline)
+        self._ended = stream.done
+        self._busy_s += clock.monotonic() - began
+        return None if self._paused or self._ended else self._by
 
     def _give(self, pieces: list[Piece]) -> None:
         """Pass on what came before a failure, if there is one.
@@ -226,7 +232,7 @@ class Answer:
             began = clock.monotonic()
             left = min(by, self._deadline) - began
             if left <= 0:
-                raise Cut(_failed(Stalled()), self.at)
+                raise Cut(failed(Stalled()), self.at)
             try:
                 data = await self._response.read(left)
                 pieces = list(self.stream.feed(data) if data else self.stream.end())
@@ -251,7 +257,7 @@ class Answer:
         if self.stream is not None and isinstance(error, Lost) and not isinstance(self.stream, Bytes):
             with suppress(Malformed):
                 return list(self.stream.end())
-        raise Cut(_failed(error), self.at) from None
+        raise Cut(failed(error), self.at) from None
 
 
 class Upstream:
@@ -294,7 +300,7 @@ class Upstream:
             # One that the caller's own deadline kept from connecting says nothing of the channel.
             over = clock.monotonic() >= wanted.deadline - EARLY_S
             return _told_late(
-                _failed(Stalled() if over and isinstance(error, Unreachable) else error), wanted.deadline
+                failed(Stalled() if over and isinstance(error, Unreachable) else error), wanted.deadline
             )
         except NoToken as error:
             return error.failure
@@ -318,16 +324,22 @@ class Upstream:
         answer.waited = answer.ttft_s = clock.monotonic() - began
         return answer
 
-    async def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Response:
+    def _send(self, provider: Provider, at: Candidate, wanted: Wanted, by: float) -> Awaitable[Response]:
         if at.channel.provider == "sim":
-            return await self._play(at, wanted)
+            return self._play(at, wanted)
         request = provider.request(wanted.chat, at, stream=wanted.stream, limit=wanted.limit)
         wanted.lost = request.lost
         if at.channel.provider in FRESH:
-            request = await self._credentials.authorised(request, at)
+            return self._authorised(request, at, wanted, by)
+        return self._out(request, at, wanted, by)
+
+    async def _authorised(self, request: HttpRequest, at: Candidate, wanted: Wanted, by: float) -> Response:
+        return await self._out(await self._credentials.authorised(request, at), at, wanted, by)
+
+    def _out(self, request: HttpRequest, at: Candidate, wanted: Wanted, by: float) -> Awaitable[Response]:
         now = clock.monotonic()
         connect_s = max(SOME, min(at.channel.timeout.connect, wanted.deadline - now))
-        return await self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - now))
+        return self._client.send(request, connect_s=connect_s, head_s=max(SOME, by - now))
 
     async def _begin(
         self, answer: Answer, response: Response, provider: Provider, wanted: Wanted, first_by: float
@@ -351,7 +363,7 @@ class Upstream:
             body = await response.whole(max(SOME, min(total, wanted.deadline - now)))
             answer.reply = provider.reply(body, asked)
         except (NetError, Malformed) as error:
-            return _failed(error)
+            return failed(error)
         return None
 
 
@@ -385,16 +397,3 @@ def _told_late(failure: Failure, deadline: float) -> Failure:
     if failure.cause != "slow" or failure.status is not None or clock.monotonic() < deadline - EARLY_S:
         return failure
     return msgspec.structs.replace(failure, message=LATE)
-
-
-def _failed(error: NetError | Malformed) -> Failure:
-    match error:
-        case Unreachable():
-            return Failure(cause="connect", message="The provider could not be reached.")
-        case Stalled():
-            return Failure(cause="slow", message="The provider did not answer in time.")
-        case TooLarge():
-            return msgspec.structs.replace(invalid("it is larger than the limit"), lasting=True)
-        case Lost():
-            return Failure(cause="outage", message="The connection to the provider broke.")
-    return invalid(str(error) or "it is not HTTP")

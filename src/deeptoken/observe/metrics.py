@@ -8,6 +8,7 @@ A call adds to plain numbers; the library's families are made of them when someb
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -63,25 +64,22 @@ class Times:
         self._about = name, help
         self._buckets = buckets
         self._labels = labels
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: defaultdict[Labels, float] = defaultdict(float)
+        self._rows: dict[Labels, list[float]] = {}
+        """How many fell into each bucket, and at the end the sum of all."""
 
     def observe(self, seconds: float, *labels: str) -> None:
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * (len(self._buckets) + 1)
-        counts[bisect_left(self._buckets, seconds)] += 1
-        self._sums[labels] += seconds
+        row = self._rows.get(labels)
+        if row is None:
+            row = self._rows[labels] = [0] * (len(self._buckets) + 2)
+        row[bisect_left(self._buckets, seconds)] += 1
+        row[-1] += seconds
 
     def family(self) -> Metric:
         family = HistogramMetricFamily(*self._about, labels=self._labels)
         bounds = [*(str(float(bucket)) for bucket in self._buckets), "+Inf"]
-        for labels, counts in self._counts.items():
-            reached, buckets = 0, []
-            for bound, count in zip(bounds, counts, strict=True):
-                reached += count
-                buckets.append((bound, reached))
-            family.add_metric(labels, buckets, sum_value=self._sums[labels])
+        for labels, (*counts, total) in self._rows.items():
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            family.add_metric(labels, buckets, sum_value=total)
         return family
 
 

@@ -162,8 +162,11 @@ class Chat(msgspec.Struct):
 
 
 DECODE = msgspec.json.Decoder().decode
+REQUEST = msgspec.json.Decoder(ChatRequest).decode
 FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 KNOWN = frozenset(ChatRequest.__struct_fields__) | frozenset(OURS)
+UNDERSTOOD = frozenset(ChatRequest.__struct_fields__) - frozenset(OURS)
+NULL = msgspec.Raw(b"null")
 TOO_DEEP = "The body's JSON is nested too deeply."
 TOOL_CHOICES = ("none", "auto", "required")
 MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
@@ -175,6 +178,43 @@ INVALID = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`", re.DOTALL)
 
 def read(body: bytes) -> Chat:
     """Check a request's body, decoding it once.
+
+    Raises:
+        BadRequest: not JSON, or not a chat; `param` names the field.
+    """
+    return read_texts(body) or read_carefully(body)
+
+
+def read_texts(body: bytes) -> Chat | None:
+    """The chat, where all its messages are a role and a text and all its fields are known and plain; None: it
+    may be one all the same, or none (measured: half of the time of reading it, and of 30 KB two thirds).
+
+    Then there are as many keys as were read: none stands twice, and nothing was not decoded.
+    """
+    try:
+        request = REQUEST(body)
+        fields = FIELDS(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    keys = len(fields) + 2 * len(request.messages)
+    for message in request.messages:
+        if type(message.content) is not str:
+            return None
+    if request.stream_options is not None:
+        if request.stream_options.include_usage is None:
+            return None
+        keys += 1
+    if not fields.keys() <= UNDERSTOOD or body.count(b'":') + len(SPACED.findall(body)) != keys:
+        return None
+    _check(request)
+    del fields["model"]
+    if NULL in fields.values():
+        fields = {name: value for name, value in fields.items() if value != NULL}
+    return Chat(request=request, fields=fields, extra={}, size=len(body))
+
+
+def read_carefully(body: bytes) -> Chat:
+    """Any chat.
 
     Raises:
         BadRequest: not JSON, or not a chat; `param` names the field.

@@ -7,6 +7,7 @@ Source: platform.openai.com/docs/api-reference/chat/object and openai-python's t
     Assembler      chunks -> a whole answer
 """
 
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -59,6 +60,8 @@ class Plain(msgspec.Struct, frozen=True, gc=False):
 _PLAIN = msgspec.json.Decoder(Plain)
 OTHERS = Plain.__struct_fields__[5:]
 """Where other hosts tell it, or more than is wanted."""
+OTHER_COUNTS = attrgetter(*OTHERS)
+NO_OTHERS = (UNSET,) * len(OTHERS)
 
 
 def read_usage(
@@ -130,7 +133,7 @@ def _plain(raw: Raw) -> Usage | None:
     adds_up = told.total_tokens == told.prompt_tokens + told.completion_tokens
     if not adds_up or prompt < 0 or completion < 0:
         return None
-    if any(getattr(told, name) is not UNSET for name in OTHERS):
+    if OTHER_COUNTS(told) != NO_OTHERS:
         return None
     return Usage(
         prompt=prompt,
