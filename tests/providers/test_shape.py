@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deeptoken.providers.base import Asked, Malformed, Piece
 from deeptoken.providers.compatible import HOSTS
 from deeptoken.providers.openai import ChunkStream
-from deeptoken.providers.shape import shape
+from deeptoken.providers.shape import Words, shape
 from deeptoken.wire.choice import FIELDS
 
 ASKED = Asked(model="m/canonical", id="chatcmpl-ours", created=1_700_000_000)
@@ -119,6 +119,57 @@ def test_the_short_way_is_taken() -> None:
     assert stream._shape.piece(event % b"d", stream._chunks) is not None
     assert [piece.text for piece in pieces] == ["a", "b", "c"]
     assert msgspec.json.decode(pieces[2].data)["model"] == "m/canonical"
+
+
+def words_of(choices: bytes, *, text: bytes = b"a") -> Words | None:
+    """The shape of events with those choices, `%b` for a text, once two of them were read."""
+    event = b'data: {"id":"up-1","created":5,"choices":' + choices + b"}\n\n"
+    stream = ChunkStream(HOST, ASKED)
+    for _ in range(3):
+        list(stream.feed(event % text))
+    return stream._words
+
+
+def test_of_choices_that_differ_in_a_text_only_that_is_read() -> None:
+    one = words_of(b'[{"index":0,"delta":{"content": "%b","refusal":null},"finish_reason":null}]')
+    event = b'data: {"id":"up-1","created":5,"choices":[{"index":0,"delta":{"content": %b,"refusal":null},'
+    event += b'"finish_reason":null}]}\n\n'
+
+    assert one is not None
+    told = one.piece(event % b'"b \\" \xc3\xa9"')
+    assert told is not None
+    assert (told.text, told.content) == ('b " \u00e9', True)
+    assert msgspec.json.decode(told.data)["choices"][0]["delta"]["content"] == told.text
+    others = (b'""', b"null", b'"a","content":"b"', b' "b"', b'"b" ', b'"b\n"', b'"\xff"', b'"', b"")
+    assert [one.piece(event % other) for other in others] == [None] * len(others)
+
+
+def test_a_text_beside_others_is_not_read_alone() -> None:
+    beside = (
+        b'"content":"%b","reasoning_content":"x"',
+        b'"content":"%b","audio":{"content":"x"}',
+        b'"content":"%b","tool_calls":[]',
+        b'"c\\u006fntent":"x","content":"%b"',
+        b'"content" :"%b"',
+        b'"refusal":"%b"',
+    )
+
+    for fields in beside:
+        assert words_of(b'[{"index":0,"delta":{' + fields + b'},"finish_reason":null}]') is None, fields
+
+
+def test_behind_a_finish_no_text_is_read() -> None:
+    choices = b'[{"index":0,"delta":{"content":"a"},"finish_reason":%b}]'
+    event = b'data: {"id":"up-1","created":5,"choices":' + choices + b"}\n\n"
+    stream = ChunkStream(HOST, ASKED)
+    pieces = [
+        piece
+        for reason in (b"null", b"null", b"null", b'"stop"', b"null")
+        for piece in stream.feed(event % reason)
+    ]
+
+    assert [piece.finish for piece in pieces] == [False, False, False, True]
+    assert stream._words is None
 
 
 def test_an_event_whose_key_stands_twice_has_no_shape() -> None:

@@ -297,11 +297,10 @@ class Exchange:
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
         self.response_started = True
-        lines = [status_line(status)]
-        lines += [b"%b: %b\r\n" % field for field in self._carrier.server_state.default_headers]
-        lines += [b"%b: %b\r\n" % field for field in headers]
-        lines += (framing, b"\r\n" if self.keep_alive else CLOSING)
-        return b"".join(lines)
+        fields = *self._carrier.server_state.default_headers, *headers
+        lines = b"\r\n".join(map(b": ".join, fields))
+        end = b"\r\n" if self.keep_alive else CLOSING
+        return b"%b%b\r\n%b%b" % (status_line(status), lines, framing, end)
 
     def answer(self, status: int, body: bytes, headers: Headers) -> None:
         """A whole answer at once."""

@@ -18,7 +18,7 @@ from deeptoken.errors import BadRequest
 from deeptoken.providers import openai_tasks, refusal
 from deeptoken.providers.base import Asked, Failure, Malformed, Piece, Reply, Stream
 from deeptoken.providers.host import Host, fit, headers, set_limit, takes_stream_options, url
-from deeptoken.providers.shape import Shape, shape
+from deeptoken.providers.shape import Shape, Words, shape, words
 from deeptoken.providers.translated import translated
 from deeptoken.wire import mend
 from deeptoken.wire.chat import Chat
@@ -139,6 +139,7 @@ class ChunkStream:
         "_reader",
         "_shape",
         "_shapes",
+        "_words",
         "done",
         "upstream_id",
     )
@@ -152,6 +153,8 @@ class ChunkStream:
         """The first bytes, until there is an event."""
         self._shape: Shape | None = None
         self._shapes = SHAPES_MAX
+        self._words: Words | None = None
+        """Of a choice that has not finished."""
         self._id: Raw | None = None
         self._created = NULL
         self._model = Raw(encode(asked.model))
@@ -161,9 +164,16 @@ class ChunkStream:
         self.done = False
 
     def feed(self, data: bytes) -> Iterable[Piece]:
-        if self._shape is not None and self._reader.idle:
-            piece = self._shape.piece(data, self._chunks)
+        known, said = self._shape, self._words
+        if known is not None and self._reader.idle:
+            piece = None if said is None else said.piece(data)
             if piece is not None:
+                return [piece]
+            piece = known.piece(data, self._chunks)
+            if piece is not None:
+                if said is None and self._shapes:
+                    self._shapes -= 1
+                    self._words = words(known, data, piece)
                 return [piece]
         return self._fed(data)
 
@@ -185,6 +195,8 @@ class ChunkStream:
             except BROKEN as error:
                 raise Malformed(f"an event is {_what_it_is(event.data, error)}") from None
             if piece is not None:
+                if piece.finish:
+                    self._words = None
                 yield piece
 
     def end(self) -> Iterator[Piece]:
