@@ -1,5 +1,7 @@
 """The table of the management API's routes."""
 
+from typing import Any
+
 from deeptoken.api.management import (
     audit,
     invitations,
@@ -11,9 +13,10 @@ from deeptoken.api.management import (
     usage,
     wallet,
 )
-from deeptoken.api.management.route import Route
+from deeptoken.api.management.openapi import document
+from deeptoken.api.management.route import Asked, Route
 
-ROUTES: tuple[Route, ...] = (
+TABLE: tuple[Route, ...] = (
     *me.ROUTES,
     *keys.ROUTES,
     *usage.ROUTES,
@@ -23,4 +26,22 @@ ROUTES: tuple[Route, ...] = (
     *members.ROUTES,
     *invitations.ROUTES,
     *roles.ROUTES,
+)
+
+
+async def described(asked: Asked) -> dict[str, Any]:
+    """The OpenAPI document of all of them, itself too."""
+    return document(ROUTES)
+
+
+ROUTES: tuple[Route, ...] = (
+    *TABLE,
+    Route(
+        method="GET",
+        path="/api/openapi.json",
+        needs="nobody",
+        handler=described,
+        answer=dict,
+        summary="This document",
+    ),
 )
