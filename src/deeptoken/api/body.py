@@ -62,13 +62,15 @@ class Body:
         if self._size <= self._most:
             self._parts.append(data)
             self._unread += len(data)
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
         return 0 if self._wanted else self._unread
 
     def fed(self) -> None:
         """That was all of it."""
         self.complete = True
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -119,8 +121,8 @@ class Body:
         coding = self._headers.get(b"content-encoding")
         if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMedia("Send the body as it is: compressed bodies are not accepted.")
-        told = self.told
-        if told is not None and told > self._most:
+        told = self._headers.get(b"content-length")
+        if told is not None and int(told) > self._most:
             raise self._too_large()
 
     def _taken(self) -> bytes:

@@ -87,6 +87,8 @@ class Tab:
         self._held = NanoUsd(0)
         self._covered = 0
         """Tokens of output that the hold pays."""
+        self._partly = False
+        """They are not the most that may be generated: progress must be seen."""
         self._ask_at = 0
         self._bound = "wallet"
         self.behind = False
@@ -193,16 +195,12 @@ class Tab:
         """The hold is now `amount`, which pays `covered` tokens."""
         self._held = amount
         self._covered = min(self._most, covered)
+        self._partly = self._covered < self._most
         if self._partly:
             self._ask_at = self._covered * 3 // 4
         else:
             # Held in full: looked at again only if the provider sends more than it may, by our rough count.
             self._ask_at = self._edge if self._limit is not None else 2 * self._edge
-
-    @property
-    def _partly(self) -> bool:
-        """The hold does not cover the most that may be generated: progress must be seen."""
-        return self._covered < self._most
 
     @property
     def _edge(self) -> int:
