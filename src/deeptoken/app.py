@@ -36,6 +36,7 @@ from deeptoken.gateway.router import Router
 from deeptoken.gateway.serve import Deadlines, Gateway
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.gateway.upstream import Upstream
+from deeptoken.gateway.webhooks import Webhooks, is_public, sending
 from deeptoken.identity.caller import Caller
 from deeptoken.installation import declare, snapshot
 from deeptoken.jobs import Jobs
@@ -62,6 +63,7 @@ SWEEP_S = 60.0
 WAITING_MAX = 1_000
 """Calls in the line before full channels."""
 NOTE_KEYS_S = 15.0
+WEBHOOKS_S = 5.0
 RETRY_S = 1.0
 GARBAGE_AFTER = 20_000
 """Objects that came to stay, before the collector looks for circles; Python's own number is 700."""
@@ -294,7 +296,9 @@ async def run(
         jobs.every(0.0, lambda: running.reread_file(orders.reload))
         jobs.every(NOTE_KEYS_S, running.note_keys)
         jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
-        running.v1 = V1(running.gateway, books, Children(running), log, metrics, settings.server)
+        webhooks = Webhooks(sending(client), is_public)
+        jobs.every(WEBHOOKS_S, webhooks.deliver)
+        running.v1 = V1(running.gateway, books, Children(running), webhooks, log, metrics, settings.server)
         _gauges(metrics, running.gateway, writer)
         public = Public(
             lambda: running.gateway.snapshot.catalog, running.state, running.health, metrics, settings.server

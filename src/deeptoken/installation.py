@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts.administration import new_user
 from deeptoken.accounts.callers import people
 from deeptoken.accounts.declared import member_rows, organization_rows
 from deeptoken.catalog.catalog import Catalog
@@ -24,7 +25,7 @@ from deeptoken.ledger.postings import Answer, Grant, OpenWallet, Posting, Reject
 from deeptoken.settings import DeclaredKey, Settings
 from deeptoken.store.ledger import Ledger
 from deeptoken.store.queries import statements
-from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
+from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import Secrets
 from deeptoken.store.sqlite import StoreError
@@ -158,17 +159,6 @@ async def post_all(ledger: Ledger, postings: Iterable[Posting]) -> list[Answer]:
         if isinstance(answer, Rejected):
             raise StoreError(f"The configuration and the database disagree: {answer.why}")
     return answers
-
-
-def new_user(name: str, *, tier: str | None = None, operator: bool = False, from_file: bool = False) -> User:
-    return User(
-        id=ids.new_id("usr"),
-        name=name,
-        tier=tier,
-        operator=operator,
-        from_file=from_file,
-        created_us=clock.wall_us(),
-    )
 
 
 def book_key(entry: Entry) -> str:

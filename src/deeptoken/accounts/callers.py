@@ -24,6 +24,7 @@ class Owner(msgspec.Struct, frozen=True):
     suspended: bool
     subjects: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    webhook: str | None = None
 
 
 def people(reader: Reader, groups: Mapping[str, Group]) -> tuple[Keys, Organizations, frozenset[str]]:
@@ -96,7 +97,7 @@ def caller_of(key: Key, owner: Owner, parent: Key | None = None) -> Caller:
         suspended=owner.suspended,
         parent=bounds,
         cheaper_model=key.cheaper_model,
-        webhook=key.webhook,
+        webhook=key.webhook or owner.webhook,
         children=key.children,
         subjects=subjects,
     )
@@ -131,10 +132,11 @@ def tenants(
             limits=budget_limits(org.budget, org.id),
             seats=seats.get(org.id, {}),
             suspended=org.suspended_us is not None,
+            webhook=org.webhook,
         )
         for org in organizations
     ]
 
 
 def _tenant_owner(tenant: Tenant) -> Owner:
-    return Owner(tenant.owner, tenant.group, tenant.suspended, (tenant.id,), tenant.limits)
+    return Owner(tenant.owner, tenant.group, tenant.suspended, (tenant.id,), tenant.limits, tenant.webhook)

@@ -41,6 +41,7 @@ from deeptoken.gateway.refusal import Replay
 from deeptoken.gateway.serve import Gateway
 from deeptoken.gateway.trace import Bill, Trace
 from deeptoken.gateway.upstream import Cut
+from deeptoken.gateway.webhooks import Webhooks
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Room
 from deeptoken.money import NanoUsd, credits, credits_json
@@ -89,6 +90,7 @@ class V1:
         gateway: Gateway,
         books: Books,
         children: Children,
+        webhooks: Webhooks,
         log: Log,
         metrics: Metrics,
         server: Server,
@@ -99,6 +101,7 @@ class V1:
         self._gateway = gateway
         self._books = books
         self._children = children
+        self._webhooks = webhooks
         self._log = log
         self._metrics = metrics
         self._server = server
@@ -289,6 +292,8 @@ class V1:
                     self._log.event("channel_failed", "error", id=call.id, **facts, message=words)
             if bill is not None:
                 self._bill(call, bill, label)
+            if trace.near is not None and trace.caller is not None:
+                self._webhooks.note(trace.caller, trace.near)
 
     def _label(self, trace: Trace) -> str:
         """The id or the pattern that serves the model: a caller cannot make labels."""

@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from deeptoken import config, ids
+from deeptoken.accounts.change import COMMAND_LINE, Action, change
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.channel_health import channels_health
 from deeptoken.cli.channel_list import Listed, as_row, every, listed, models_text, source, state
@@ -23,6 +24,7 @@ from deeptoken.cli.names import find_channel
 from deeptoken.cli.options import Mistake, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
 from deeptoken.installation import stored
+from deeptoken.ledger.postings import Edit, Statement
 from deeptoken.settings import Settings
 from deeptoken.store.queries.people import StoredChannel
 from deeptoken.store.queries.statements import add_channel, remove_channel, set_channel
@@ -100,7 +102,7 @@ def create_channel(
     secret = credential(told, config.environment(), provider, ask=True)
     channel = msgspec.structs.replace(channel, secret=secret or "", enabled=not disabled)
     row = stored(channel, load_secrets(settings.database.path), id=ids.new_id("channel"))
-    write(settings, add_channel(row))
+    write(settings, _written("channel.create", row.name, add_channel(row), after=row))
     _print(listed(row), as_json)
 
 
@@ -121,9 +123,10 @@ def edit_channel(name: str, file: Path | None, as_json: bool, **told: Any) -> No
     wanted = stored(
         msgspec.structs.replace(channel, secret=secret or ""), load_secrets(settings.database.path), id=row.id
     )
-    if secret is None:
-        wanted = msgspec.structs.replace(wanted, secret=row.secret)
-    write(settings, set_channel(wanted))
+    wanted = msgspec.structs.replace(
+        wanted, version=row.version, secret=row.secret if secret is None else wanted.secret
+    )
+    write(settings, _written("channel.change", wanted.name, set_channel(wanted), before=row, after=wanted))
     _print(listed(wanted), as_json)
 
 
@@ -150,7 +153,7 @@ def delete(name: str, file: Path | None) -> None:
     """Delete a channel with its credential. Its usage stays."""
     settings = load(file)
     row = _find(settings, name)
-    write(settings, remove_channel(row.id))
+    write(settings, _written("channel.delete", row.name, remove_channel(row.id), before=row))
     click.echo(f"The channel {row.name} is deleted.")
 
 
@@ -175,7 +178,8 @@ def _switch(name: str, file: Path | None, *, on: bool) -> None:
     if row.enabled == on:
         say(f"The channel {row.name} is {told} already: nothing was changed.")
         return
-    write(settings, set_channel(msgspec.structs.replace(row, enabled=on)))
+    wanted = msgspec.structs.replace(row, enabled=on)
+    write(settings, _written("channel.change", row.name, set_channel(wanted), before=row, after=wanted))
     click.echo(f"The channel {row.name} is {told}.")
 
 
@@ -206,4 +210,24 @@ def _print(one: Listed, as_json: bool) -> None:
             "declared in": source(one),
             "created": time(one.row.created_us) if one.row else None,
         }
+    )
+
+
+def _written(
+    action: Action,
+    name: str,
+    step: Statement,
+    *,
+    before: StoredChannel | None = None,
+    after: StoredChannel | None = None,
+) -> Edit:
+    """A change of a channel with its row in the audit log; its credential is only said to be there."""
+
+    def told(row: StoredChannel | None) -> dict[str, Any] | None:
+        if row is None:
+            return None
+        return {**row.settings, "enabled": row.enabled, "credential": row.secret is not None}
+
+    return change(
+        COMMAND_LINE, action, f"channel:{name}", step, tenant=None, before=told(before), after=told(after)
     )

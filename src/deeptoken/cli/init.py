@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from deeptoken.cli.keys import new_key
+from deeptoken.accounts.administration import new_user
+from deeptoken.accounts.keys import new_key
 from deeptoken.cli.options import Mistake, load, say, sentence, with_config
 from deeptoken.config_fields import Wrong
 from deeptoken.config_people import user_fields
-from deeptoken.installation import declare, new_user
+from deeptoken.installation import declare
 from deeptoken.ledger.postings import OpenWallet
 from deeptoken.settings import Settings
 from deeptoken.store.ledger import Ledger, open_ledger

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from deeptoken import clock, ids
+from deeptoken import ids
+from deeptoken.accounts import keys as keys_of_accounts
+from deeptoken.accounts.change import COMMAND_LINE
+from deeptoken.accounts.keys import is_of_file, new_key, state
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.key_rules import COUNTS, read_rules, ruled, with_rules
 from deeptoken.cli.names import find_key, find_owner, owner_names
@@ -17,7 +19,6 @@ from deeptoken.ledger.postings import Limit
 from deeptoken.money import NanoUsd, credits_json, show
 from deeptoken.settings import Settings
 from deeptoken.store.queries.people import Key
-from deeptoken.store.queries.statements import add_key, delete_key, revoke_key, set_key
 
 OLD = 6
 """How many characters of its id tell a rotated key from the next one."""
@@ -95,7 +96,7 @@ def create_key(name: str, owner: str, file: Path | None, as_json: bool, **told: 
         raise Mistake(f"{whose_file(settings)} declares the key {name} of {payer} already.")
     key, secret = new_key(name, id)
     key = ruled(key, rules)
-    write(settings, add_key(key))
+    write(settings, keys_of_accounts.create(COMMAND_LINE, key, payer))
     _print_secret(key, secret, owners, as_json)
 
 
@@ -116,7 +117,7 @@ def edit_key(key: str, file: Path | None, as_json: bool, **told: Any) -> None:
     if wanted == found:
         say("That is so already: nothing was changed.")
     else:
-        write(settings, set_key(wanted))
+        write(settings, keys_of_accounts.edit(COMMAND_LINE, found, wanted, owners[found.owner]))
     _print(wanted, owners, as_json)
 
 
@@ -133,23 +134,10 @@ def rotate_key(key: str, grace: int | None, file: Path | None, as_json: bool) ->
     _ours(settings, found, owners)
     if found.revoked_us is not None:
         raise Mistake(f"The key {found.name} is revoked, which is for good: create another.")
-    fresh, secret = new_key(found.name, found.owner)
-    wanted = msgspec.structs.replace(found, sha256=fresh.sha256, prefix=fresh.prefix)
-    postings = [set_key(wanted)]
-    if grace:
-        # The old secret goes on as a key of its own; the id, and what was used, stay with the name.
-        until_us = min(clock.wall_us() + grace, found.expires_us or clock.wall_us() + grace)
-        old = msgspec.structs.replace(
-            found,
-            id=fresh.id,
-            name=f"{found.name}-old-{fresh.id[-OLD:]}",
-            expires_us=until_us,
-            created_us=fresh.created_us,
-            last_used_us=None,
-        )
-        postings.append(add_key(old))
-        say(f"The old secret works until {time(until_us)} UTC, as the key {old.name}.")
-    write(settings, *postings)
+    edit, wanted, secret, old = keys_of_accounts.rotate(COMMAND_LINE, found, owners[found.owner], grace or 0)
+    write(settings, edit)
+    if old is not None:
+        say(f"The old secret works until {time(old.expires_us)} UTC, as the key {old.name}.")
     _print_secret(wanted, secret, owners, as_json)
 
 
@@ -160,15 +148,12 @@ def revoke(key: str, file: Path | None) -> None:
     """End a key, at once and for good. Also one that the file declares: the file cannot bring it back."""
     settings = load(file)
     with reader(settings) as books:
-        found, keys = find_key(books, key), books.keys()
-    if not write(settings, revoke_key(found.id, clock.wall_us())):
+        found, owners = find_key(books, key), owner_names(books)
+    if found.revoked_us is not None:
         say(f"The key {found.name} was revoked already: nothing was changed.")
         return
+    write(settings, keys_of_accounts.revoke(COMMAND_LINE, found, owners.get(found.owner, found.owner)))
     click.echo(f"The key {found.name} is revoked.")
-    for old in keys:
-        theirs = old.owner == found.owner and old.name.startswith(f"{found.name}-old-")
-        if theirs and old.expires_us is not None and state(old) == "active":
-            say(f"{old.name} still works until {time(old.expires_us)} UTC: it is an old secret of this key.")
 
 
 @command.command("delete")
@@ -183,7 +168,7 @@ def delete(key: str, file: Path | None) -> None:
         raise Mistake(f"{whose_file(settings)} declares the key {found.name}: take it out there first.")
     if found.revoked_us is None:
         raise Mistake(f"The key {found.name} still works: run `deeptoken keys revoke {key}` first.")
-    write(settings, delete_key(found.id, clock.wall_us()))
+    write(settings, keys_of_accounts.delete(COMMAND_LINE, found, owners.get(found.owner, found.owner)))
     click.echo(f"The key {found.name} is deleted.")
 
 
@@ -198,36 +183,6 @@ def generate(as_json: bool) -> None:
         return
     click.echo(secret)
     say(f"Its SHA-256 is {digest}: `sha256` in [[keys]] takes that, if the file must not have the secret.")
-
-
-def new_key(name: str, owner: str) -> tuple[Key, str]:
-    """A key without limits, and its secret."""
-    secret = ids.new_secret()
-    key = Key(
-        id=ids.new_id("key"),
-        name=name,
-        owner=owner,
-        sha256=ids.digest(secret),
-        prefix=secret[: ids.KEY_SHOWN],
-        created_us=clock.wall_us(),
-    )
-    return key, secret
-
-
-def state(key: Key) -> str:
-    """``active``, or why it is not."""
-    if key.revoked_us is not None:
-        return "revoked"
-    if key.out_of_file_us is not None:
-        return "out of the file"
-    if key.expires_us is not None and key.expires_us <= clock.wall_us():
-        return "expired"
-    return "active"
-
-
-def is_of_file(key: Key) -> bool:
-    """Does the configuration file own it, as far as the database was told?"""
-    return key.from_file and key.out_of_file_us is None
 
 
 def limit_text(limit: Limit) -> str:

@@ -7,17 +7,18 @@ import click
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts import administration
+from deeptoken.accounts.administration import new_user
+from deeptoken.accounts.change import COMMAND_LINE
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.names import USER, find_tier, find_user
 from deeptoken.cli.options import Mistake, dollars, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time, yes
 from deeptoken.config_fields import Wrong
 from deeptoken.config_people import user_fields
-from deeptoken.installation import new_user
-from deeptoken.ledger.postings import Grant, OpenWallet, Posting
+from deeptoken.ledger.postings import Posting
 from deeptoken.money import NanoUsd, credits_json, show
 from deeptoken.store.queries.people import User
-from deeptoken.store.queries.statements import add_user, set_user, suspend_user
 from deeptoken.store.reads import Reader
 
 NOTHING = NanoUsd(0)
@@ -96,13 +97,13 @@ def create_user(
     except Wrong as wrong:
         raise Mistake(f"{wrong.message[0].upper()}{wrong.message[1:]}.") from None
     user = new_user(name, tier=find_tier(settings, tier), operator=operator)
-    postings: list[Posting] = [add_user(user), OpenWallet(wallet=user.id)]
+    postings: list[Posting] = [*administration.create_user(COMMAND_LINE, user)]
     with reader(settings) as books:
         if any(known.name == name for known in books.users()):
             raise Mistake(f"There is a user {name} already.")
         if grant is not None:
-            lot = ids.new_id("lot")
-            postings.append(Grant(wallet=user.id, lot=lot, amount=grant, source="grant", ref=f"cli:{lot}"))
+            ref = f"cli:{ids.new_id('lot')}"
+            postings += administration.grant(COMMAND_LINE, user.id, USER + user.name, grant, ref=ref)[0]
         write(settings, *postings)
         _print(books, user, as_json)
 
@@ -129,7 +130,7 @@ def edit_user(name: str, tier: str | None, operator: bool | None, file: Path | N
             tier=user.tier if tier is None else find_tier(settings, tier),
             operator=user.operator if operator is None else operator,
         )
-        if not write(settings, set_user(wanted)):
+        if wanted == user or not write(settings, administration.change_user(COMMAND_LINE, user, wanted)):
             say("That is so already: nothing was changed.")
         _print(books, wanted, as_json)
 
@@ -157,7 +158,7 @@ def _suspend(name: str, file: Path | None, at_us: int | None) -> None:
     if (user.suspended_us is None) == (at_us is None):
         say(f"{user.name} is {state(user)} already: nothing was changed.")
         return
-    write(settings, suspend_user(user.id, at_us))
+    write(settings, administration.suspend(COMMAND_LINE, user, lift=at_us is None))
     click.echo(f"{user.name} is {'active' if at_us is None else 'suspended'}.")
 
 

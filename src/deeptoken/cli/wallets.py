@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from deeptoken import clock, ids
+from deeptoken.accounts import administration
+from deeptoken.accounts.change import COMMAND_LINE
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.names import find_owner, find_wallet
 from deeptoken.cli.options import Mistake, Trouble, dollars, future, load, say, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
 from deeptoken.ledger.changes import LotRow
-from deeptoken.ledger.postings import Grant, OpenWallet, Refund
+from deeptoken.ledger.postings import Grant
 from deeptoken.money import NanoUsd, credits_json, show
 from deeptoken.store.past import DurablePast
 from deeptoken.store.queries.money import Wallet
@@ -113,13 +115,16 @@ def grant(
             ref=f"cli:{ref or lot}",
             expires_us=expires,
         )
-        if books.wallet(owner) is None:
-            write(settings, OpenWallet(wallet=owner))
-        if not write(settings, posting):
+        if any(made.ref == posting.ref for made in books.lots(owner)) or books.granted(posting.ref):
             _ensure_same(books.lots(owner), posting)
             say(f"The reference {ref} was granted before: nothing was changed.")
-        elif not as_json:
-            click.echo(f"Granted {show(amount)} to {name}.")
+        else:
+            postings, _ = administration.grant(
+                COMMAND_LINE, owner, name, amount, ref=posting.ref, expires_us=expires
+            )
+            write(settings, *postings)
+            if not as_json:
+                click.echo(f"Granted {show(amount)} to {name}.")
         _print_balance(find_wallet(books, name), as_json)
 
 
@@ -146,7 +151,11 @@ def refund(usage: str, amount: NanoUsd | None, ref: str | None, file: Path | Non
         elif not left or (amount or left) > left:
             raise Mistake(f"Of this call's charge {show(left)} can be given back, and no more.")
         else:
-            write(settings, Refund(usage=record.id, lot=lot, amount=amount or left, ref=source))
+            owner = call.wallet if call else ""
+            postings, _ = administration.refund(
+                COMMAND_LINE, record, owner, NanoUsd(amount or left), ref=source
+            )
+            write(settings, *postings)
             if not as_json:
                 click.echo(f"Refunded {show(amount or left)} to {record.wallet}.")
         _print_balance(find_wallet(books, record.wallet), as_json)

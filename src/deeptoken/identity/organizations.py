@@ -34,6 +34,8 @@ class Tenant(msgspec.Struct, frozen=True):
     seats: Mapping[str, Seat] = {}
     """By the ids of users."""
     suspended: bool = False
+    webhook: str | None = None
+    """Who is told when a budget is nearly used."""
 
     @property
     def owner(self) -> str:
@@ -88,6 +90,7 @@ class Organizations:
             fallback=caller.wallet if tenant.fallback else None,
             fallback_owner=caller.owner if tenant.fallback else "",
             suspended=caller.suspended or tenant.suspended,
+            webhook=caller.webhook or tenant.webhook,
         )
 
 

@@ -135,6 +135,10 @@ class Reader:
         """By the digest of its secret."""
         return accounts.invitation(self._connection, sha256)
 
+    def granted(self, ref: str) -> bool:
+        """Is there a lot with this reference, of whatever wallet?"""
+        return money.granted(self._connection, ref)
+
     def audited(self, tenant: str | None, *, before: int, limit: int) -> list[Audited]:
         """The audit log below `before`, newest first; a tenant's, or all of it."""
         return accounts.audited(self._connection, tenant, before, limit)

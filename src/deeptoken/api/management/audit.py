@@ -62,11 +62,16 @@ def _told(text: str | None) -> msgspec.Raw | None:
 
 
 async def list_audit(asked: Asked) -> Slice | Lines:
-    owner, limit, after = owner_of(asked), limit_of(asked.query), asked.query.after
+    return await page_of(asked, owner_of(asked).id)
+
+
+async def page_of(asked: Asked, tenant: str | None) -> Slice | Lines:
+    """Of a tenant's log, or of all of it."""
+    limit, after = limit_of(asked.query), asked.query.after
     if after and not (after.isascii() and after.isdigit() and int(after) <= NEWEST):
         raise BadRequest("after: what `next` said, or nothing.", param="after")
     before = int(after or NEWEST)
-    rows = await asked.world.read(lambda reader: reader.audited(owner.id, before=before, limit=limit + 1))
+    rows = await asked.world.read(lambda reader: reader.audited(tenant, before=before, limit=limit + 1))
     page = sliced([shown(row) for row in rows], limit, lambda row: str(row.seq))
     if not _wants_lines(asked):
         return page

@@ -3,6 +3,7 @@
 from typing import Any
 
 from deeptoken.api.management import (
+    admin,
     audit,
     invitations,
     keys,
@@ -26,6 +27,7 @@ TABLE: tuple[Route, ...] = (
     *members.ROUTES,
     *invitations.ROUTES,
     *roles.ROUTES,
+    *admin.ROUTES,
 )
 
 

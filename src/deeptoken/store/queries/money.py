@@ -89,6 +89,7 @@ NEWEST_LOTS = f"""
 )
 """
 WALLET_LOTS = f"{LOTS} where wallet_id = $1 and rank > $2 order by rank limit $3"
+GRANTED = "select count(*) from lot where ref = $1"
 HOLDS = """
 select call, amount, used, tokens, epoch, created_us, subjects, fallback from hold
 order by created_us, request_id
@@ -166,6 +167,11 @@ def live_lots(connection: apsw.Connection) -> list[LotRow]:
 def wallet_lots(connection: apsw.Connection, wallet: str, after: int = -1, limit: int = -1) -> list[LotRow]:
     """The lots of a wallet, oldest first, the empty ones too; from behind that rank on."""
     return [LotRow(*row) for row in connection.execute(WALLET_LOTS, numbered(wallet, after, limit))]
+
+
+def granted(connection: apsw.Connection, ref: str) -> bool:
+    """Is there a lot with this reference?"""
+    return bool(connection.execute(GRANTED, numbered(ref)).get)
 
 
 def hold_rows(connection: apsw.Connection) -> list[HoldRow]:
