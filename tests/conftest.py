@@ -98,6 +98,7 @@ name = "poor"
 [[keys]]
 name = "ops"
 owner = "ops"
+children = true
 secret = "{key}"
 
 [[keys]]

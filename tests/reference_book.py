@@ -33,7 +33,7 @@ from reference_events import Coins, End, Run, share_out
 from reference_histories import START_US as START_US
 from reference_histories import epoch_of as epoch_of
 from reference_histories import histories as histories
-from reference_limits import SECOND, Bounds, Limited
+from reference_limits import PLENTY, SECOND, Bounds, Limited
 
 DAY = 86_400 * SECOND
 
@@ -142,10 +142,22 @@ class ReferenceBook(Limited):
         able = [n for n, answer in enumerate(answers) if answer is None]
         if not able:
             refused = [answer for answer in answers if isinstance(answer, Refused)]
-            passing = [one for one in refused if one.reason == "held_by_inflight" or one.retry_after_us]
-            return (passing or refused)[0]
+            return min(refused, key=passes)
         paying = next((n for n in able if rooms[n].balance >= hold.full), able[0])
-        return self.begin(hold, payers[paying], own if paying else every, rooms[paying], now, epoch)
+        room = rooms[paying]
+        if not paying and len(payers) > 1 and room.balance < hold.full:
+            room = self.both(room, payers, every, now)
+        return self.begin(hold, payers[paying], own if paying else every, room, now, epoch)
+
+    def both(self, room: Room, payers: list[str], every: Bounds, now: int) -> Room:
+        """What the first leaves, with what the second has for the rest."""
+        left = {True: [PLENTY], False: [PLENTY]}
+        for subject, limit in every:
+            if limit.kind == "usd":
+                left[subject.startswith("org_")].append(limit.most - self.used(subject, limit, now))
+        own, other = (self.valid(payer, now) for payer in payers)
+        balance = max(0, min(*left[False], max(0, min(own, *left[True])) + other))
+        return msgspec.structs.replace(room, balance=NanoUsd(balance))
 
     def begin(self, hold: Hold, payer: str, bounds: Bounds, room: Room, now: int, epoch: int) -> Held:
         grant = share_out(hold, room.available, self.tokens_left(bounds, now))
@@ -229,23 +241,29 @@ class ReferenceBook(Limited):
             self.lapse(each or "", now)
 
     def settle_late(self, run: Run, settle: Settle, difference: int, now: int) -> None:
-        wallet = run.call.wallet
-        self.lapse(wallet, now)
         if difference > 0:
-            allowed = difference if settle.most is None else max(0, settle.most - run.charged)
-            run.late_paid = self.pay(wallet, min(difference, allowed, self.free(wallet)), now)
+            left = difference if settle.most is None else min(difference, max(0, settle.most - run.charged))
+            for wallet in run.payers:
+                self.lapse(wallet, now)
+                paid = self.pay(wallet, min(left, self.free(wallet)), now)
+                run.late_paid += paid
+                left -= sum(amount for _, amount in paid)
             run.late = sum(amount for _, amount in run.late_paid), difference
         if difference < 0:
             lost = run.cost - run.charged
-            back = min(max(0, -difference - lost), run.charged - sum(run.refunds))
-            expires = None if run.expires is None else max(run.expires, now + 30 * DAY)
-            for n, (payer, part) in enumerate(run.parts(back)):
-                mark = f"/{n + 1}" if n else ""
-                self.lapse(payer, now)
-                self.put(f"lot_{run.call.id}{mark}", payer, part, expires, run.call.id + mark)
-                run.rest_back += part if payer == run.fallback else 0
+            back = min(max(0, -difference - lost), run.charged - run.refunded)
+            parts = self.give_back(run, back, f"lot_{run.call.id}", run.call.id, now)
             if back or lost:
-                run.late = -back, -back - min(lost, -difference)
+                run.back, run.late = parts, (-back, -back - min(lost, -difference))
+
+    def give_back(self, run: Run, amount: int, id: str, ref: str, now: int) -> list[tuple[str, int]]:
+        parts = run.parts(amount)
+        for n, (payer, part) in enumerate(parts):
+            mark, expires = f"/{n + 1}" if n else "", run.expires(payer)
+            self.lapse(payer, now)
+            until = None if expires is None else max(expires, now + 30 * DAY)
+            self.put(id + mark, payer, part, until, ref + mark)
+        return parts
 
     def grant(self, grant: Grant, now: int) -> Answer:
         if grant.wallet not in self.wallets:
@@ -263,12 +281,14 @@ class ReferenceBook(Limited):
         if any(coins.ref == refund.ref for coins in self.coins):
             return Done(False)
         run = self.runs.get(refund.usage)
-        if run is None or run.end is None or not 0 < refund.amount <= run.charged - sum(run.refunds):
+        if run is None or run.end is None or not 0 < refund.amount <= run.charged - run.refunded:
             return Rejected("")
-        expires = None if run.expires is None else max(run.expires, now + 30 * DAY)
-        for n, (payer, part) in enumerate(run.parts(refund.amount)):
-            mark = f"/{n + 1}" if n else ""
-            self.lapse(payer, now)
-            self.put(refund.lot + mark, payer, part, expires, refund.ref + mark)
-        run.refunds.append(refund.amount)
+        run.refunds += self.give_back(run, refund.amount, refund.lot, refund.ref, now)
         return Done(True)
+
+
+def passes(refused: Refused) -> int:
+    """How long until the same call passes, by time alone."""
+    if refused.retry_after_us is not None:
+        return refused.retry_after_us
+    return SECOND if refused.reason == "held_by_inflight" else PLENTY

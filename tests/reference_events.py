@@ -59,14 +59,15 @@ class Run:
     late: tuple[int, int] | None = None
     """What the late settlement changed: charge and cost."""
     late_paid: list[tuple[Coins, int]] = field(default_factory=list)
-    refunds: list[int] = field(default_factory=list)
+    refunds: list[tuple[str, int]] = field(default_factory=list)
+    """To which wallet how much."""
+    back: list[tuple[str, int]] = field(default_factory=list)
+    """What a late settlement gave back, to which wallet."""
     subjects: tuple[str, ...] = ()
     fallback: str | None = None
     rest: list[tuple[int, int]] = field(default_factory=list)
     """What the second wallet was asked for."""
     rest_at: int = 0
-    rest_back: int = 0
-    """What a late settlement gave back to it."""
 
     @property
     def first_amount(self) -> int:
@@ -92,12 +93,31 @@ class Run:
         """Organizations count what the first wallet pays."""
         return self.first_amount if subject.startswith("org_") else self.amount
 
+    @property
+    def payers(self) -> list[str]:
+        """The call's own wallet, and the other one if it paid anything when the call ended."""
+        paid = [coins.wallet for coins, _ in self.end.paid] if self.end else []
+        return list(dict.fromkeys([self.call.wallet, *paid]))
+
     def parts(self, amount: int) -> list[tuple[str, int]]:
-        """Who gets that back: the second wallet first."""
-        assert self.end is not None
-        theirs = max(0, self.end.rest - self.rest_back - sum(self.refunds))
-        second = min(amount, theirs) if self.fallback else 0
-        return [(w, a) for w, a in ((self.fallback or "", second), (self.call.wallet, amount - second)) if a]
+        """Who gets that back, as far as it paid: the last one first."""
+        given = []
+        for wallet in reversed(self.payers):
+            paid = sum(part for coins, part in self.all_paid if coins.wallet == wallet)
+            gone = sum(part for name, part in [*self.back, *self.refunds] if name == wallet)
+            part = min(amount, paid - gone)
+            given += [(wallet, part)] if part else []
+            amount -= part
+        assert amount == 0
+        return given
+
+    @property
+    def all_paid(self) -> list[tuple[Coins, int]]:
+        return [*(self.end.paid if self.end else []), *self.late_paid]
+
+    @property
+    def refunded(self) -> int:
+        return sum(part for _, part in self.refunds)
 
     @property
     def charged(self) -> int:
@@ -107,9 +127,8 @@ class Run:
     def cost(self) -> int:
         return (self.end.cost if self.end else 0) + (self.late[1] if self.late else 0)
 
-    @property
-    def expires(self) -> int | None:
-        expiries = [coins.expires for coins, _ in [*(self.end.paid if self.end else []), *self.late_paid]]
+    def expires(self, wallet: str) -> int | None:
+        expiries = [coins.expires for coins, _ in self.all_paid if coins.wallet == wallet]
         known = [at for at in expiries if at is not None]
         return max(known) if known and len(known) == len(expiries) else None
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deeptoken.ledger.postings import (
     ALWAYS_US,
+    MONTH_US,
     Call,
     Checkpoint,
     Claim,
@@ -29,8 +30,9 @@ from deeptoken.ledger.postings import (
 from deeptoken.money import NanoUsd
 from deeptoken.wire.usage import Usage
 
-START_US = 1_000_000_000
-"""The ledger's time before the first step of a history."""
+FEBRUARY_US = 31 * 24 * 3_600_000_000
+START_US = FEBRUARY_US - 150
+"""The ledger's time before the first step of a history: it is the end of January 1970."""
 
 Step = tuple[int, Posting]
 """Microseconds since the step before, and what is posted then with the epoch `epoch_of` it."""
@@ -42,7 +44,7 @@ CALLS = (
     Limit("tokens", 50, 60, "tpm"),
     Limit("concurrent", 0, 3, "concurrency"),
 )
-MONTHLY = Limit("usd", 300, 100, "month", "org_1")
+MONTHLY = Limit("usd", MONTH_US, 100, "month", "org_1")
 SUBJECTS: dict[str, tuple[str, ...]] = {"child": ("parent", "org_1", "org_1/usr_1"), "parent": ("org_1",)}
 """At which further limits the calls of a key count."""
 LIMITS: dict[str, tuple[tuple[Limit, ...], ...]] = {
@@ -64,7 +66,7 @@ LIMITS: dict[str, tuple[tuple[Limit, ...], ...]] = {
 """What a key's limits are, mostly and sometimes."""
 
 KINDS = ["hold"] * 8 + ["settle"] * 5 + ["extend"] * 3 + ["checkpoint"] * 2 + ["grant"] * 2
-KINDS += ["refund"] * 3 + ["fence", "sweep", "again"]
+KINDS += ["refund"] * 3 + ["fence", "sweep", "again", "legs", "legs"]
 DELTAS = [1, 4] + [5] * 9 + [10, 10, 15, 20, 50, 100]
 """Never nothing: the ledger's clock moves on between postings. Mostly fives, and windows and expiries are
 tens, so that their very edges are met."""
@@ -84,6 +86,38 @@ class _Teller:
         self.now = START_US
         self.calls: list[str] = []
         self.told: list[Posting] = []
+
+    def steps(self, delta: int, dice: Dice) -> list[Step]:
+        kind, a, b, c, d = dice
+        return self.legs(delta, a, b, c, d) if kind == "legs" else [self.step(delta, dice)]
+
+    def legs(self, delta: int, a: int, b: int, c: int, d: int) -> list[Step]:
+        """A call that outgrows its wallet, from its hold to what is given back of it."""
+        asked = self.hold(6 * (a % 5) + 3 * (a % 2), 1 + b, c, d)
+        other = "w2" if asked.call.wallet == "w1" else "w1"
+        hold = msgspec.structs.replace(asked, share_ppm=1_000_000, fallback=other, full=NanoUsd(0))
+        id = hold.call.id
+        self.calls.append(id)
+        story: list[Posting] = [
+            hold,
+            Extend(id, NanoUsd(60 + c), NanoUsd(d), tokens=a % 9),
+            Extend(id, NanoUsd(10 + d), NanoUsd(c), tokens=b % 9),
+            Checkpoint(id, NanoUsd(40 + c + d)),
+        ]
+        if a % 2:
+            story.pop()
+        if c % 3:
+            story.append(Fence(epoch_of(hold)))
+        usage = Usage(prompt=d % 30, completion=c % 10)
+        most = NanoUsd(60 + a) if d % 4 == 0 else None
+        story.append(Settle(id, NanoUsd((a, 40 + 2 * b, c, 70 + a + b)[d % 4]), "complete", usage, most=most))
+        for part in (c, 2 * d, d):
+            number = 100 + len(self.told) + len(story)
+            story.append(Refund(id, f"lr{number}", NanoUsd(part), f"rr{number}"))
+        self.told += story
+        steps = [(delta, story[0]), *((5, posting) for posting in story[1 : 3 + b % 7])]
+        self.now += sum(delta for delta, _ in steps)
+        return steps
 
     def step(self, delta: int, dice: Dice) -> Step:
         self.now += delta
@@ -167,7 +201,7 @@ def _history(rolls: tuple[list[tuple[int, Dice]], ...], first: tuple[int, int]) 
     steps.append((1, Grant("w1", "l2", NanoUsd(120), "grant", "r2", expires_us=START_US + 10 * first[1])))
     steps.append((1, Grant("w2", "l3", NanoUsd(60), "code", "r3")))
     teller.now += 5
-    return steps + [teller.step(delta, dice) for delta, dice in chain.from_iterable(rolls)]
+    return steps + [step for delta, dice in chain.from_iterable(rolls) for step in teller.steps(delta, dice)]
 
 
 _number = st.integers(0, 60)

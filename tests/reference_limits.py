@@ -1,9 +1,12 @@
 """What the naive ledger has, and what the limits of a call leave of it: everything is added up each time."""
 
+import calendar
+import time
 from itertools import count
 
 from deeptoken.ledger.postings import (
     ALWAYS_US,
+    MONTH_US,
     Answer,
     Hold,
     Limit,
@@ -18,6 +21,21 @@ SECOND = 1_000_000
 PLENTY = 2**62
 Bounds = list[tuple[str, Limit]]
 """Subjects with their limits."""
+
+
+def next_month(at: int) -> int:
+    """The first microsecond of the month that follows."""
+    year, month, *_ = time.gmtime(at // SECOND)
+    return calendar.timegm((year + month // 12, month % 12 + 1, 1, 0, 0, 0)) * SECOND
+
+
+def inside(limit: Limit, moment: int, at: int) -> bool:
+    """Is a moment in the window of a limit, at a time?"""
+    if limit.window_us == ALWAYS_US:
+        return moment <= at
+    if limit.window_us == MONTH_US:
+        return moment <= at and next_month(moment) == next_month(at)
+    return at - limit.window_us < moment <= at
 
 
 class Limited:
@@ -62,13 +80,15 @@ class Limited:
     def free(self, wallet: str) -> int:
         return self.balance(wallet) - self.held(wallet)
 
+    def valid(self, wallet: str, now: int) -> int:
+        return sum(coins.left for coins in self.lots(wallet) if not coins.expired(now))
+
     def used(self, subject: str, limit: Limit, at: int) -> int:
         """What the window of a limit has at a time."""
-        since = -1 if limit.window_us == ALWAYS_US else at - limit.window_us
         runs = [run for run in self.runs.values() if run.counts_at(subject)]
         if limit.kind == "requests":
-            return sum(since < run.at <= at for run in runs)
-        ends = [run.end for run in runs if run.end and since < run.end.at <= at]
+            return sum(inside(limit, run.at, at) for run in runs)
+        ends = [run.end for run in runs if run.end and inside(limit, run.end.at, at)]
         return sum(end.charged_for(subject) if limit.kind == "usd" else end.tokens for end in ends)
 
     def beside(self, subject: str, limit: Limit) -> int:
@@ -79,16 +99,17 @@ class Limited:
         return sum(run.held_for(subject) if limit.kind == "usd" else run.tokens for run in runs)
 
     def room(self, wallet: str, bounds: Bounds, now: int) -> Room:
-        valid = sum(coins.left for coins in self.lots(wallet) if not coins.expired(now))
+        valid = self.valid(wallet, now)
         left = [
-            (limit.most - self.used(subject, limit, now), self.beside(subject, limit), limit.name)
+            (limit.most - self.used(subject, limit, now), self.beside(subject, limit), limit)
             for subject, limit in bounds
             if limit.kind == "usd"
         ]
-        free = [(self.free(wallet), "wallet"), *((most - beside, name) for most, beside, name in left)]
-        available, bound = min(free, key=lambda each: each[0])
+        free = [(self.free(wallet), "wallet", "")]
+        free += [(most - beside, limit.name, limit.subject) for most, beside, limit in left]
+        available, bound, whose = min(free, key=lambda each: each[0])
         balance = min([valid, *(most for most, _, _ in left)])
-        return Room(NanoUsd(max(0, balance)), NanoUsd(max(0, available)), bound)
+        return Room(NanoUsd(max(0, balance)), NanoUsd(max(0, available)), bound, whose)
 
     def tokens_left(self, bounds: Bounds, now: int) -> int:
         left = [
@@ -112,14 +133,15 @@ class Limited:
             share, tokens_left = hold.share_ppm, self.tokens_left(bounds, now)
             if hold.wanted * 10**6 > share * room.available or hold.tokens * 10**6 > share * tokens_left:
                 return NotCheap(room)
-        elif sum(c.left for c in self.lots(wallet) if not c.expired(now)) < least:
+        elif self.valid(wallet, now) < least:
             return Refused("insufficient_credit", room)
         needs = {"usd": least, "tokens": least_tokens, "requests": 1, "concurrent": 1}
         blocked = self.blocked(hold, bounds, needs, room, now)
         if blocked is not None:
             return blocked
         if room.available < least:
-            return Refused("held_by_inflight", room, "" if room.bound == "wallet" else room.bound)
+            limit = "" if room.bound == "wallet" else room.bound
+            return Refused("held_by_inflight", room, limit, subject=room.subject)
         return None
 
     def full(self, subject: str, limit: Limit, need: int, now: int) -> bool:
@@ -165,6 +187,8 @@ class Limited:
             beside = 0
         if limit.window_us == ALWAYS_US:
             return PLENTY
+        if limit.window_us == MONTH_US:
+            return next_month(now) - now
         moments = {run.at for run in self.runs.values()} | {
             run.end.at for run in self.runs.values() if run.end
         }

@@ -40,7 +40,7 @@ from deeptoken.gateway.webhooks import Webhooks, is_public, sending
 from deeptoken.identity.caller import Caller
 from deeptoken.installation import declare, snapshot
 from deeptoken.jobs import Jobs
-from deeptoken.ledger.postings import Answer, Left, Posting, Sweep
+from deeptoken.ledger.postings import Answer, Call, Hold, Left, Posting, Sweep
 from deeptoken.ledger.postings import Room as Money
 from deeptoken.money import ONE_PPM, NanoUsd
 from deeptoken.net import Client, Proxies
@@ -81,19 +81,24 @@ class Books:
     def room(self, wallet: str) -> Money:
         return self._writer.room(wallet) or NOTHING
 
-    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int) -> list[Left]:
+    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int, full: NanoUsd) -> list[Left]:
         return self._writer.left(
-            caller.wallet,
-            caller.key,
-            caller.limits,
-            caller.subjects,
-            minimum=minimum,
-            tokens_minimum=tokens_minimum,
+            Hold(
+                Call("", "", "", caller.key, caller.wallet, "", 0, 0, False),
+                minimum,
+                wanted=minimum,
+                tokens=tokens_minimum,
+                tokens_minimum=tokens_minimum,
+                limits=caller.limits,
+                subjects=caller.subjects,
+                fallback=caller.fallback,
+                full=full,
+            )
         )
 
     def used_ppm(self, caller: Caller) -> int:
         """The share of the budget or ceiling that is used the most."""
-        left = self.left(caller, minimum=NanoUsd(0), tokens_minimum=0)
+        left = self.left(caller, minimum=NanoUsd(0), tokens_minimum=0, full=NanoUsd(0))
         budgets = [(one.available, one.most) for one in left if one.kind == "usd" and one.most]
         return max(((most - free) * ONE_PPM // most for free, most in budgets), default=0)
 

@@ -34,8 +34,7 @@ def hold(id: str, amount: int, tokens: int = 0, limits: tuple[Limit, ...] = LIMI
 
 
 def left(book: Book, minimum: int, tokens: int = 0, now: int = NOW) -> dict[str, Left]:
-    found = book.left("w", "k", LIMITS, minimum=minimum, tokens_minimum=tokens, now_us=now)
-    return {one.name: one for one in found}
+    return {one.name: one for one in book.left(hold("?", minimum, tokens), now)}
 
 
 def test_ended_calls_count_in_the_balance_and_open_ones_in_what_is_available() -> None:
@@ -77,7 +76,7 @@ def test_what_other_calls_hold_of_a_wallet_passes_soon(minimum: int, refuses: bo
     book = book_with(100)
     book.post(hold("a", 60, limits=()), NOW)
 
-    (told,) = book.left("w", "k", (), minimum=minimum, tokens_minimum=0, now_us=NOW + 1)
+    (told,) = book.left(hold("?", minimum, limits=()), NOW + 1)
 
     assert (told.refuses, told.retry_after_us) == (refuses, wait)
 
@@ -88,14 +87,15 @@ def test_a_limit_of_calls_at_once_refuses_as_soon_as_so_many_are_open() -> None:
         before = left(book, 0)["concurrency"]
         book.post(hold(id, 0, limits=(AT_ONCE,)), NOW)
 
-    (_, after) = book.left("w", "k", (AT_ONCE,), minimum=0, tokens_minimum=0, now_us=NOW)
+    (_, after) = book.left(hold("?", 0, limits=(AT_ONCE,)), NOW)
 
     assert (before.available, before.refuses) == (1, False)
     assert (after.available, after.refuses, after.retry_after_us) == (0, True, 1_000_000)
 
 
 def test_a_wallet_that_is_not_there_has_nothing_and_refuses_what_is_free_too() -> None:
-    (told,) = book_with(1).left("x", "k", (), minimum=0, tokens_minimum=0, now_us=NOW)
+    strange = Call("?", "", "", "k", "x", "m", 1, 1_000_000, False)
+    (told,) = book_with(1).left(Hold(strange, NanoUsd(0), NanoUsd(0)), NOW)
 
     assert (told.balance, told.available, told.refuses, told.retry_after_us) == (0, 0, True, None)
 
@@ -139,12 +139,8 @@ def test_a_limit_refuses_if_and_only_if_the_hold_is_refused(history: list[Step])
 
 
 def asked(book: Book, hold: Hold, now: int) -> list[Left]:
+    """As it is asked before: with what the hold needs at least."""
+    least, tokens = min(hold.minimum, hold.wanted), min(hold.tokens_minimum, hold.tokens)
     return book.left(
-        hold.call.wallet,
-        hold.call.key,
-        hold.limits,
-        hold.subjects,
-        minimum=min(hold.minimum, hold.wanted),
-        tokens_minimum=min(hold.tokens_minimum, hold.tokens),
-        now_us=now,
+        msgspec.structs.replace(hold, minimum=least, wanted=least, tokens=tokens, tokens_minimum=tokens), now
     )

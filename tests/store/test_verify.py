@@ -235,3 +235,38 @@ def test_a_refund_above_the_charge_is_found(path: Path) -> None:
     tamper(path, "drop trigger entry_stays", f"update entry set amount = {COST + 1} where kind = 'refund'")
 
     assert "I7" in names(path)
+
+
+def test_what_a_second_wallet_holds_of_a_call_that_is_not_open_is_found(path: Path) -> None:
+    tamper(
+        path,
+        """
+        insert into hold (request_id, wallet_id, key_id, call, amount, used, tokens, epoch, created_us)
+        select request_id || '/2', wallet_id, key_id, '[]', 0, 0, 0, 1, 1 from usage where rowid = 1
+        """,
+    )
+
+    assert names(path)["I4"][0].endswith("/2: the rest of a call that is not open")
+
+
+@pytest.mark.parametrize(
+    ("subject", "charged", "found"),
+    [
+        ("key_parent", COST, False),
+        ("key_parent", COST - 1, True),
+        (WALLET, COST + 1, True),
+    ],
+    ids=["whole", "part", "more"],
+)
+def test_what_counts_at_a_subject_and_was_not_paid_is_found(
+    path: Path, subject: str, charged: int, found: bool
+) -> None:
+    tamper(
+        path,
+        f"""
+        insert into spent (subject, request_id, created_us, settled_us, charged, tokens)
+        select '{subject}', request_id, created_us, settled_us, {charged}, 0 from usage where rowid = 1
+        """,
+    )
+
+    assert ("I8" in names(path)) is found

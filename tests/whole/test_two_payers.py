@@ -159,3 +159,48 @@ def test_what_a_key_has_left_stands_in_the_head_of_answers_and_of_refusals(tmp_p
         assert not any(name.startswith("x-ratelimit") for name in plain.headers)
 
     run(tmp_path, story, more=more.format(secret=MACHINE))
+
+
+def test_a_cap_that_the_organization_can_pay_is_paid_by_it(tmp_path: Path) -> None:
+    """However much the call could cost without its cap."""
+
+    async def story(gateway: Whole, provider: Provider) -> None:
+        provider.scripts["it"] = talks(1, 10)
+        reply = await gateway.ask(chat("hi", "m/it", stream=True, max_cost_usd=0.005), x_deeptoken_org="acme")
+        assert reply.status == 200
+        [row] = await gateway.settled(1)
+        assert row.wallet == "org:acme"
+        assert (await gateway.credits())["balance"] == 1_000_000
+
+    run(tmp_path, story, grant="0.01")
+
+
+def test_an_answer_that_neither_can_pay_whole_is_as_long_as_both_can(tmp_path: Path) -> None:
+    async def story(gateway: Whole, provider: Provider) -> None:
+        provider.scripts["it"] = talks(20, 3_000)
+        body = chat("hi", "m/it", max_tokens=1_000_000, stream=True)
+
+        told = await gateway.ask(body, path="/v1/quote", x_deeptoken_org="acme")
+        reply = await gateway.ask(body, x_deeptoken_org="acme")
+
+        most = int(reply.headers["x-deeptoken-max-tokens"])
+        assert 500_000 < most < 500_500
+        assert (told.json["payer"], told.json["max_completion_tokens"]) == ("org:acme", most)
+        [row] = await gateway.settled(1)
+        assert (row.outcome, row.charged) == ("complete", 8 * 1_000 + 3_000 * 2_000)
+        assert row.wallets == ("org:acme", "user:ops")
+        shown = await gateway.ask(path=f"/v1/generation?id={row.id}", x_deeptoken_org="acme")
+        assert shown.json["wallets"] == ["org:acme", "user:ops"]
+        assert (await gateway.credits())["balance"] == 1_000_000 - (6_008 - 1_000)
+
+    run(tmp_path, story, grant="0.001")
+
+
+def test_a_quote_names_the_payer_and_whose_a_limit_is(tmp_path: Path) -> None:
+    async def story(gateway: Whole, provider: Provider) -> None:
+        body = chat("hi", "m/it", max_tokens=50)
+        told = (await gateway.ask(body, path="/v1/quote", x_deeptoken_org="acme")).json
+        assert told["payer"] == "user:ops"
+        assert [limit["effect"] for limit in told["limits"]] == ["none"]
+
+    run(tmp_path, story, more="budget_usd = 0.5")

@@ -16,6 +16,7 @@ from deeptoken.gateway.quote import Costs, bounds, quote
 from deeptoken.gateway.route import Means
 from deeptoken.gateway.router import ANSWER_TOKENS, BYTES_A_TOKEN
 from deeptoken.gateway.serve import Gateway, Peer
+from deeptoken.gateway.terms import least
 from deeptoken.identity.caller import Caller
 from deeptoken.ledger.postings import Left
 from deeptoken.money import NanoUsd
@@ -24,8 +25,8 @@ from deeptoken.money import NanoUsd
 class Purse(Protocol):
     """What the ledger knows of a caller's money."""
 
-    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int) -> list[Left]:
-        """What wallet and limits leave for a hold of at least that."""
+    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int, full: NanoUsd) -> list[Left]:
+        """What the wallet that would pay and limits leave for a hold of at least that and at most `full`."""
 
     async def recent_answers(self, wallet: str, model: str) -> list[int]:
         """How many tokens the wallet's latest whole answers of a model had, newest first."""
@@ -41,8 +42,12 @@ async def quoted(gateway: Gateway, purse: Purse, call: Inbound, peer: Peer) -> d
     models = tuple({choice.candidate.model.id: choice.candidate.model for choice in made.choices}.values())
     costs = Costs(sought.chat, models, sought.ratio_ppm)
     recent = await purse.recent_answers(caller.wallet, models[0].id)
-    left = purse.left(caller, minimum=costs.needed, tokens_minimum=costs.prompt + costs.first)
-    return quote(sought, made, caller.group, costs, bounds(costs, left, call.cost_max), recent)
+    tokens, full = costs.prompt + costs.first, least(costs.full, call.cost_max)
+    left = purse.left(caller, minimum=costs.needed, tokens_minimum=tokens, full=full)
+    told = quote(sought, made, caller.group, costs, bounds(costs, left, call.cost_max), recent)
+    if caller.fallback is not None:
+        told["payer"] = caller.fallback_owner if left[0].subject == caller.fallback else caller.owner
+    return told
 
 
 def _planned(means: Means, caller: Caller, sought: Sought) -> Plan:

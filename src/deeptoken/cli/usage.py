@@ -167,7 +167,7 @@ def _all(books: Reader, which: UsageFilter) -> Iterator[UsageRecord]:
 
 def _write_rows(records: Iterator[UsageRecord], output: TextIO) -> int:
     """A line of names, also where there is no row; amounts last."""
-    names = [name for name in UsageRecord.__struct_fields__ if name not in ("attempts", *AMOUNTS)]
+    names = [name for name in UsageRecord.__struct_fields__ if name not in ("attempts", "wallets", *AMOUNTS)]
     count = 0
     writer = csv.writer(output, lineterminator="\n")
     writer.writerow([*names, *(f"{name}_credits" for name in AMOUNTS)])

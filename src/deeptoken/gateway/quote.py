@@ -25,6 +25,7 @@ from deeptoken.catalog.model import Group, Model
 from deeptoken.catalog.price import charge
 from deeptoken.errors import BadRequest, BudgetExceeded, RateLimited, WalletEmpty
 from deeptoken.gateway.plan import Plan, Sought
+from deeptoken.gateway.rates import whose
 from deeptoken.gateway.terms import FIRST_WORDS, Terms
 from deeptoken.ledger.postings import Left
 from deeptoken.money import NanoUsd, credits_json
@@ -65,6 +66,11 @@ class Costs:
         """Where a limit leaves less, it refuses."""
         return self.terms.price_of(self.prompt, self.first)
 
+    @property
+    def full(self) -> NanoUsd:
+        """Where a wallet leaves as much, the answer need not be cut short."""
+        return self.terms.price_of(self.prompt, self.choices * self.each)
+
     def paid(self, amount: int) -> int:
         """The most tokens that a choice may have for that amount."""
         return max(0, self.terms.affordable(self.prompt, NanoUsd(amount))) // self.choices
@@ -84,6 +90,7 @@ class Bound(msgspec.Struct, frozen=True):
     effect: Effect
     each: int | None = None
     retry_after_us: int | None = None
+    subject: str = ""
 
 
 def bounds(costs: Costs, left: Iterable[Left], cap: NanoUsd | None) -> list[Bound]:
@@ -113,6 +120,7 @@ def _bound(costs: Costs, left: Left, *, kind: str = "") -> Bound:
         effect,
         each if effect == "clamps" else None,
         left.retry_after_us,
+        "" if kind == "wallet" else left.subject,
     )
 
 
@@ -165,6 +173,8 @@ def _left_out(sought: Sought, plan: Plan) -> list[dict[str, str]]:
 def _limit(bound: Bound) -> dict[str, Any]:
     unit = UNITS.get(bound.kind, "credits")
     told: dict[str, Any] = {"name": bound.name, "unit": unit}
+    if bound.subject:
+        told["of"] = whose(bound.subject)
     amounts = {"limit": bound.most, "left": bound.balance, "available": bound.available}
     for name, amount in amounts.items():
         if amount is not None:

@@ -22,8 +22,9 @@ def rate_headers(rates: Iterable[Rate]) -> Headers:
         found += (
             (b"x-ratelimit-limit-" + kind, b"%d" % rate.most),
             (b"x-ratelimit-remaining-" + kind, b"%d" % rate.left),
-            (b"x-ratelimit-reset-" + kind, duration(rate.reset_us)),
         )
+        if rate.reset_us is not None:
+            found.append((b"x-ratelimit-reset-" + kind, duration(rate.reset_us)))
     return found
 
 
@@ -46,6 +47,13 @@ def warning(near: Near, answering: str | None) -> bytes:
     """`answering` is the cheaper model that answers because of it."""
     told = f"{limit_name(near.name, near.subject)}: {near.used_ppm // PERCENT_PPM}% used"
     return (f"{told}, {answering} answers" if answering else told).encode("ascii", "replace")
+
+
+def whose(subject: str) -> str:
+    """Of a limit that is not the key's own."""
+    if subject.startswith("org_"):
+        return "member" if "/" in subject else "organization"
+    return "parent key"
 
 
 def limit_name(name: str, subject: str) -> str:

@@ -126,7 +126,7 @@ class Tab:
         cap = self._call.cost_max
         if cap is not None and minimum > cap:
             raise BadRequest(f"max_cost_usd: this call costs {show(minimum)} at least.", param="max_cost_usd")
-        full = self._price_of(self._most)
+        full = least(self._price_of(self._most), cap)
         room = paying(told, full, minimum)
         most = max(first, min(self._most, self._affordable(least(room.balance, cap))))
         wanted = self._terms.first_grant(self._meter.prompt, most, room.available)

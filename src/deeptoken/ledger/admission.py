@@ -17,14 +17,14 @@ def room(wallet: Wallet, meter: Meters | None) -> Room:
     """What wallet and ``usd`` limits leave. Expired credit that older holds need is nobody else's."""
     balance = wallet.balance - wallet.lapsed
     available = wallet.balance - wallet.held
-    bound = "wallet"
+    bound, whose = "wallet", ""
     if meter is not None and meter.usd:
         if meter.spare < available:
             available = max(0, meter.spare)
-            bound = meter.bound
+            bound, whose = meter.bound, meter.whose
         if meter.balance < balance:
             balance = max(0, meter.balance)
-    return Room(NanoUsd(balance), NanoUsd(available), bound)
+    return Room(NanoUsd(balance), NanoUsd(available), bound, whose)
 
 
 def refusal(
@@ -45,7 +45,9 @@ def refusal(
         if blocked is not None:
             return blocked
     if there.available < minimum:
-        return Refused("held_by_inflight", there, "" if there.bound == "wallet" else there.bound)
+        limit = "" if there.bound == "wallet" else there.bound
+        told = () if meter is None else tightest(meter.rates(now_us))
+        return Refused("held_by_inflight", there, limit, subject=there.subject, rates=told)
     return None
 
 

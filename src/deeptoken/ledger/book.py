@@ -24,17 +24,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from deeptoken.ledger.admission import extension, granted, room
+from deeptoken.ledger.admission import extension, granted, refusal, room
 from deeptoken.ledger.ceilings import Ceilings, without_organizations
 from deeptoken.ledger.changes import Changes, EntryRow, HoldRow, LotRow, WalletRow
 from deeptoken.ledger.claims import Claims
 from deeptoken.ledger.closing import SECOND, pay, write
 from deeptoken.ledger.journal import Journal
 from deeptoken.ledger.late import give_back, settle_late
-from deeptoken.ledger.lots import OpenHold, Order
-from deeptoken.ledger.meters import ORGANIZATION, SOON_US, each, tightest
+from deeptoken.ledger.lots import OpenHold, Order, Wallet
+from deeptoken.ledger.meters import ORGANIZATION, Meters, each, tightest
 from deeptoken.ledger.past import Past, Recent
-from deeptoken.ledger.payers import Payer, chosen, payers
+from deeptoken.ledger.payers import Payer, chosen, left, payers
 from deeptoken.ledger.postings import (
     Answer,
     Checkpoint,
@@ -45,7 +45,6 @@ from deeptoken.ledger.postings import (
     Held,
     Hold,
     Left,
-    Limit,
     OpenWallet,
     Posting,
     Refund,
@@ -136,27 +135,14 @@ class Book:
         owner = self._vault.find(wallet, now_us)
         return None if owner is None else room(owner, None)
 
-    def left(
-        self,
-        wallet: str,
-        key: str,
-        limits: tuple[Limit, ...],
-        subjects: tuple[str, ...] = (),
-        *,
-        minimum: int,
-        tokens_minimum: int,
-        now_us: int,
-    ) -> list[Left]:
-        """What the wallet and each limit of a key leave for a hold of at least that. Nothing is held."""
-        owner = self._vault.find(wallet, now_us)
-        there = NO_ROOM if owner is None else room(owner, None)
-        short = there.balance < minimum or there.available < minimum or owner is None
-        cure = SOON_US if short and there.balance >= minimum and owner is not None else None
-        meter = self._ceilings.measured(key, subjects, limits, now_us)
-        return [
-            Left("wallet", "wallet", None, there.balance, there.available, short, cure),
-            *(() if meter is None else meter.left(minimum, tokens_minimum, now_us)),
-        ]
+    def left(self, hold: Hold, now_us: int) -> list[Left]:
+        """What the wallet that would pay, and each limit that binds it, leave for a hold; nothing is held."""
+        wallet = self._vault.find(hold.call.wallet, now_us)
+        if wallet is None:
+            return [Left("wallet", "wallet", None, 0, 0, True, None, hold.call.wallet)]
+        second = None if hold.fallback is None else self._vault.find(hold.fallback, now_us)
+        meters = self._ceilings.measured(hold.call.key, hold.subjects, hold.limits, now_us)
+        return left(hold, payers(hold, wallet, second, meters, now_us), now_us)
 
     # A call.
 
@@ -167,38 +153,49 @@ class Book:
         known = self._known(hold, now_us)
         if known is not None:
             return known
+        for limit in hold.limits:
+            if limit.subject and limit.subject not in hold.subjects:
+                return Rejected(f"A limit of {limit.subject} is told, and not that the call counts there.")
         wallet = self._vault.find(call.wallet, now_us)
         if wallet is None:
             return Refused("wallet_unknown", NO_ROOM)
-        second = None if hold.fallback is None else self._vault.find(hold.fallback, now_us)
-        meters = self._ceilings.of(hold, now_us)
+        if hold.fallback is None:
+            meters = self._ceilings.measured(call.key, hold.subjects, hold.limits, now_us)
+            there = room(wallet, meters)
+            refused = refusal(hold, wallet, meters, there, now_us)
+            return refused or self._admit(hold, wallet, meters, there, now_us, epoch)
+        second = self._vault.find(hold.fallback, now_us)
+        meters = self._ceilings.measured(call.key, hold.subjects, hold.limits, now_us)
         payer = chosen(hold, payers(hold, wallet, second, meters, now_us))
         if not isinstance(payer, Payer):
             return payer
-        return self._admit(hold, payer, now_us, epoch)
+        return self._admit(hold, payer.wallet, payer.meters, payer.room, now_us, epoch)
 
-    def _admit(self, hold: Hold, payer: Payer, now_us: int, epoch: int) -> Held:
+    def _admit(
+        self, hold: Hold, wallet: Wallet, meters: Meters | None, there: Room, now_us: int, epoch: int
+    ) -> Held:
         """The hold is made, on the wallet that pays."""
-        call, subjects, wallet = hold.call, hold.subjects, payer.wallet
+        call, subjects = hold.call, hold.subjects
         other = ""
         if wallet.id != call.wallet:
             # What organizations allow is no matter of this wallet.
             call = msgspec.structs.replace(call, wallet=wallet.id)
             subjects, other = tuple(s for s in subjects if not s.startswith(ORGANIZATION)), wallet.id
-        amount, tokens = granted(hold, payer.meters, payer.room)
+        amount, tokens = granted(hold, meters, there)
         made = OpenHold(call, wallet, amount, 0, tokens, epoch, now_us, None, hold.claim)
         made.subjects, made.fallback = subjects, None if other else hold.fallback
         self._open(made)
         self._journal.hold(made)
         self._journal.wallets[wallet.id] = wallet
-        answer = made.answer = Held(NanoUsd(amount), payer.room, other)
-        if payer.meters is not None:
-            for meter in each(payer.meters):
-                meter.admitted(made)
-            rates, near = tightest(payer.meters.rates(now_us)), payer.meters.near()
-            answer = made.answer = Held(answer.amount, answer.room, other, rates, near)
         if hold.claim is not None:
             self._claims.begin(call, hold.claim)
+        if meters is None:
+            made.answer = answer = Held(NanoUsd(amount), there, other)
+            return answer
+        for meter in each(meters):
+            meter.admitted(made)
+        rates, near = tightest(meters.rates(now_us)), meters.near()
+        made.answer = answer = Held(NanoUsd(amount), there, other, rates, near)
         return answer
 
     def _known(self, hold: Hold, now_us: int) -> Answer | None:
@@ -288,24 +285,26 @@ class Book:
     def _close(self, hold: OpenHold, settle: Settle, now_us: int) -> Settled:
         """The hold becomes a usage row."""
         call, rest = hold.call, hold.rest
-        wallets = [self._vault.due(hold.wallet, now_us)]
+        wallet = self._vault.due(hold.wallet, now_us)
         if rest is not None:
-            wallets.append(self._vault.due(rest.wallet, now_us))
+            self._journal.wallets[rest.wallet.id] = self._vault.due(rest.wallet, now_us)
             self._journal.end(rest)
         paid = pay(hold, settle)
         del self.holds[call.id]
         self._journal.end(hold)
+        self._journal.wallets[wallet.id] = wallet
         self._recent.put(call.id, write(self._journal, hold, settle, paid, now_us))
-        usage = settle.usage
-        tokens = usage.prompt_tokens + usage.completion_tokens
-        self._ceilings.settled(hold, paid.charged, paid.rest, tokens, now_us)
+        if self._ceilings.meters:
+            tokens = settle.usage.prompt_tokens + settle.usage.completion_tokens
+            self._ceilings.settled(hold, paid.charged, paid.rest, tokens, now_us)
+        total = paid.charged + paid.rest
         if hold.claim is not None:
-            self._claims.end(call, hold.claim, settle.reply, charged=paid.total, now_us=now_us)
-        for wallet in wallets:
-            self._journal.wallets[wallet.id] = wallet
-            if wallet.lapsed:
-                self._vault.sweep(wallet, now_us)
-        return _settled(settle.cost, paid.total)
+            self._claims.end(call, hold.claim, settle.reply, charged=total, now_us=now_us)
+        if wallet.lapsed:
+            self._vault.sweep(wallet, now_us)
+        if rest is not None and rest.wallet.lapsed:
+            self._vault.sweep(rest.wallet, now_us)
+        return _settled(settle.cost, total)
 
     # All else.
 

@@ -17,7 +17,7 @@ from deeptoken.ledger.journal import Journal
 from deeptoken.ledger.lots import OpenHold
 from deeptoken.ledger.meters import ORGANIZATION, Counted, Meter, Meters, Several
 from deeptoken.ledger.past import Past
-from deeptoken.ledger.postings import Hold, Limit
+from deeptoken.ledger.postings import Limit
 from deeptoken.ledger.windows import CHARGED, KEPT_MAX, TOKENS, History, Window
 
 
@@ -30,16 +30,12 @@ class Ceilings:
         self._holds = holds
         self._hand: deque[str] = deque()
 
-    def of(self, hold: Hold, now_us: int) -> Meters | None:
-        """The meters of all subjects of a hold, measured by its limits; None: it has none."""
-        return self.measured(hold.call.key, hold.subjects, hold.limits, now_us)
-
     def measured(
         self, key: str, subjects: tuple[str, ...], limits: tuple[Limit, ...], now_us: int
     ) -> Meters | None:
         """The meters of a key and of further subjects, measured by these limits; None: they have none."""
         if not subjects:
-            return self.meter(key, limits, now_us)
+            return self.meter(key, limits, now_us) if limits or key in self.meters else None
         found: list[Meter] = []
         for subject in (key, *subjects):
             whose = "" if subject == key else subject
@@ -51,6 +47,11 @@ class Ceilings:
 
     def held(self, hold: OpenHold, now_us: int) -> Meters | None:
         """The meters of an open hold, as they are now."""
+        if not hold.subjects:
+            meter = self.meters.get(hold.call.key)
+            if meter is not None:
+                meter.measure(now_us)
+            return meter
         found = []
         for subject in (hold.call.key, *hold.subjects):
             meter = self.meters.get(subject)

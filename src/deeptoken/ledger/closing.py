@@ -4,19 +4,17 @@ The first wallet pays as far as its hold reaches, the second one the rest. What 
 entries, each from its own.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 
 from deeptoken.ledger.changes import EntryRow, SpentRow, UsageRow
 from deeptoken.ledger.journal import Journal
-from deeptoken.ledger.lots import Lot, OpenHold, Wallet
+from deeptoken.ledger.lots import Lot, OpenHold
 from deeptoken.ledger.meters import ORGANIZATION
-from deeptoken.ledger.past import PastUsage, latest
+from deeptoken.ledger.past import Part, PastUsage, latest
 from deeptoken.ledger.postings import Settle
 from deeptoken.money import NanoUsd
 
-Draw = tuple[Wallet, Lot, int]
+Drawn = list[tuple[Lot, int]]
 SECOND = "/2"
 """Behind a call's id: the hold of its second wallet."""
 
@@ -26,11 +24,8 @@ class Paid(msgspec.Struct):
 
     charged: int
     rest: int = 0
-    draws: list[Draw] = []
-
-    @property
-    def total(self) -> NanoUsd:
-        return NanoUsd(self.charged + self.rest)
+    draws: Drawn = []
+    rest_draws: Drawn = []
 
 
 def pay(hold: OpenHold, settle: Settle) -> Paid:
@@ -44,12 +39,11 @@ def pay(hold: OpenHold, settle: Settle) -> Paid:
         # Beyond its hold the first wallet may be bound by a budget.
         charged = min(most, hold.amount)
         paid = Paid(charged, min(most - charged, rest.amount + rest.wallet.balance - rest.wallet.held))
-    paid.draws = [(wallet, lot, amount) for lot, amount in wallet.draw(paid.charged, hold.created_us)]
+    paid.draws = wallet.draw(paid.charged, hold.created_us)
     wallet.held -= hold.amount
     del wallet.holds[hold.call.id]
     if rest is not None:
-        drawn = rest.wallet.draw(paid.rest, rest.created_us)
-        paid.draws += [(rest.wallet, lot, amount) for lot, amount in drawn]
+        paid.rest_draws = rest.wallet.draw(paid.rest, rest.created_us)
         rest.wallet.held -= rest.amount
         del rest.wallet.holds[rest.call.id]
     return paid
@@ -57,7 +51,7 @@ def pay(hold: OpenHold, settle: Settle) -> Paid:
 
 def write(journal: Journal, hold: OpenHold, settle: Settle, paid: Paid, now_us: int) -> PastUsage:
     """The usage row; an entry for each lot if there are several, and for what nobody paid."""
-    call, draws, charged = hold.call, paid.draws, paid.total
+    call, draws, charged = hold.call, paid.draws, NanoUsd(paid.charged + paid.rest)
     split = len(draws) > 1 or paid.rest > 0
     if settle.by is not None:
         model, price = settle.by
@@ -69,7 +63,7 @@ def write(journal: Journal, hold: OpenHold, settle: Settle, paid: Paid, now_us: 
             settle.estimated,
             settle.cost,
             charged,
-            draws[0][1].row.id if draws and not split else None,
+            draws[0][0].row.id if draws and not split else None,
             split,
             settle.outcome,
             settle.status,
@@ -83,45 +77,38 @@ def write(journal: Journal, hold: OpenHold, settle: Settle, paid: Paid, now_us: 
             now_us,
         )
     )
-    _book(journal, call.id, draws if split else (), settle.cost - charged, now_us)
-    for _, lot, _ in draws:
-        journal.lots[lot.row.id] = lot
+    _book(journal, call.id, paid, split, now_us)
+    if charged < settle.cost:
+        lost = NanoUsd(settle.cost - charged)
+        journal.entries.append(EntryRow(call.id, "loss", 0, "operator_loss", "revenue", lost, None, now_us))
     if hold.subjects:
         _count(journal, hold, settle, paid, now_us)
-    expires_us = latest([lot.row.expires_us for _, lot, _ in draws])
+    second = None
+    if paid.rest and hold.rest is not None:
+        second = Part(hold.rest.wallet.id, paid.rest, 0, _until_us(paid.rest_draws))
     return PastUsage(
-        call.wallet,
-        call.key,
-        settle.outcome,
-        charged,
-        settle.cost,
-        expires_us=expires_us,
-        second=hold.rest.wallet.id if paid.rest and hold.rest is not None else None,
-        rest=paid.rest,
+        call.wallet, call.key, settle.outcome, charged, settle.cost, 0, False, _until_us(draws), second
     )
 
 
-def _book(journal: Journal, id: str, draws: Sequence[Draw], lost: int, now_us: int) -> None:
-    """The movements of money that the usage row does not say itself."""
-    for n, (wallet, lot, amount) in enumerate(draws):
-        part = NanoUsd(amount)
-        journal.entries.append(EntryRow(id, "draw", n, wallet.id, "revenue", part, lot.row.id, now_us))
-    if lost:
-        journal.entries.append(
-            EntryRow(id, "loss", 0, "operator_loss", "revenue", NanoUsd(lost), None, now_us)
-        )
+def _until_us(draws: Drawn) -> int | None:
+    return latest([lot.row.expires_us for lot, _ in draws])
+
+
+def _book(journal: Journal, id: str, paid: Paid, split: bool, now_us: int) -> None:
+    """The lots that paid, and where the usage row does not say it, how much of it each did."""
+    for n, (lot, amount) in enumerate([*paid.draws, *paid.rest_draws] if paid.rest else paid.draws):
+        journal.lots[lot.row.id] = lot
+        if split:
+            wallet, part = lot.row.wallet, NanoUsd(amount)
+            journal.entries.append(EntryRow(id, "draw", n, wallet, "revenue", part, lot.row.id, now_us))
 
 
 def _count(journal: Journal, hold: OpenHold, settle: Settle, paid: Paid, now_us: int) -> None:
     """What the call came to, for its further subjects."""
     tokens = settle.usage.prompt_tokens + settle.usage.completion_tokens
     for subject in hold.subjects:
-        charged = NanoUsd(paid.charged) if subject.startswith(ORGANIZATION) else paid.total
+        charged = (
+            NanoUsd(paid.charged) if subject.startswith(ORGANIZATION) else NanoUsd(paid.charged + paid.rest)
+        )
         journal.spent.append(SpentRow(subject, hold.call.id, hold.created_us, now_us, charged, tokens))
-
-
-def givers(usage: PastUsage, amount: int) -> list[tuple[str, int]]:
-    """To which wallets so much of a charge goes back: first to the one that paid last."""
-    second = 0 if usage.second is None else min(amount, max(0, usage.rest - usage.refunded))
-    parts = ((usage.second or "", second), (usage.wallet, amount - second))
-    return [(wallet, part) for wallet, part in parts if part]

@@ -55,6 +55,7 @@ class Meter:
         "tokens_held",
         "tokens_left",
         "usd",
+        "whose",
         "windows",
     )
 
@@ -75,7 +76,8 @@ class Meter:
         self.spare: int = AMOUNT_MAX
         """The same beside open holds."""
         self.bound = ""
-        """The limit that leaves the least."""
+        """The limit that leaves the least, and whose it is."""
+        self.whose = ""
         self.tokens_left: int = AMOUNT_MAX
         """What the ``tokens`` limits leave beside open holds."""
 
@@ -87,7 +89,7 @@ class Meter:
             left = limit.most - window.total
             if left < self.balance:
                 self.balance = left
-                self.bound = limit.name
+                self.bound, self.whose = limit.name, limit.subject
         self.spare = self.balance - self.held
         self.tokens_left = AMOUNT_MAX
         for limit, window in self.tokens:
@@ -131,7 +133,7 @@ class Meter:
     def rates(self, now_us: int) -> list[Rate]:
         """What the limits of requests and tokens leave."""
         found = [
-            Rate("requests", limit.most, max(0, limit.most - window.total), _whole_us(window, now_us))
+            Rate("requests", limit.most, max(0, limit.most - window.total), window.whole_us(0, now_us))
             for limit, window in self.requests
         ]
         return found + [
@@ -139,7 +141,7 @@ class Meter:
                 "tokens",
                 limit.most,
                 max(0, limit.most - window.total - self.tokens_held),
-                _whole_us(window, now_us),
+                window.whole_us(self.tokens_held, now_us),
             )
             for limit, window in self.tokens
         ]
@@ -168,7 +170,9 @@ class Meter:
         if (limit := self.concurrent) is not None:
             free = max(0, limit.most - self.open)
             cure = SOON_US if not free and limit.most > 0 else None
-            found.append(Left(limit.name, limit.kind, limit.most, limit.most, free, not free, cure))
+            found.append(
+                Left(limit.name, limit.kind, limit.most, limit.most, free, not free, cure, limit.subject)
+            )
         return found
 
     @staticmethod
@@ -213,14 +217,14 @@ class Meter:
 class Several:
     """The meters of a call with several subjects."""
 
-    __slots__ = ("balance", "bound", "meters", "spare", "tokens_left", "usd")
+    __slots__ = ("balance", "bound", "meters", "spare", "tokens_left", "usd", "whose")
 
     def __init__(self, meters: Sequence[Meter]) -> None:
         self.meters = meters
         self.usd = any(meter.usd for meter in meters)
         self.balance = min(meter.balance for meter in meters)
         tightest = min(meters, key=lambda meter: meter.spare)
-        self.spare, self.bound = tightest.spare, tightest.bound
+        self.spare, self.bound, self.whose = tightest.spare, tightest.bound, tightest.whose
         self.tokens_left = min(meter.tokens_left for meter in meters)
 
     def full(self) -> bool:
@@ -279,13 +283,7 @@ def _left(limit: Limit, window: Window, held: int, need: int, now_us: int) -> Le
     available = max(0, balance - held)
     refuses = available < need
     cure = Meter._cure(limit, window, held, need, now_us) if refuses else None
-    return Left(limit.name, limit.kind, limit.most, balance, available, refuses, cure)
-
-
-def _whole_us(window: Window, now_us: int) -> int:
-    """Until nothing of what is in it is left."""
-    leaves_us = window.leaves_us(window.total) if window.total else None
-    return 0 if leaves_us is None else leaves_us - now_us
+    return Left(limit.name, limit.kind, limit.most, balance, available, refuses, cure, limit.subject)
 
 
 def _wait_us(block: Blocked) -> int:

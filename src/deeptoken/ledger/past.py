@@ -19,8 +19,20 @@ Spent = tuple[int, int, int, int]
 """Of a usage row: created_us, settled_us, charged, tokens (prompt and completion)."""
 
 
+class Part(msgspec.Struct, frozen=True):
+    """What the second of two wallets paid of a call in the end."""
+
+    wallet: str
+    charged: int
+    refunded: int = 0
+    expires_us: int | None = None
+
+
 class PastUsage(msgspec.Struct, frozen=True):
-    """What a call cost in the end: its usage row with the entries that came after it."""
+    """What a call cost in the end: its usage row with the entries that came after it.
+
+    `charged` and `refunded` are of all wallets, `expires_us` is of the first.
+    """
 
     wallet: str
     key: str
@@ -32,10 +44,7 @@ class PastUsage(msgspec.Struct, frozen=True):
     """The owner's settlement came after the orphan's row was written."""
     expires_us: int | None = None
     """When the last of the lots that paid expires; None: one never does."""
-    second: str | None = None
-    """The second wallet that paid."""
-    rest: int = 0
-    """What that one did."""
+    second: Part | None = None
 
 
 class Past(Protocol):
@@ -65,35 +74,38 @@ class Past(Protocol):
 
 def recall(row: UsageRow, entries: Iterable[EntryRow], expiries: Mapping[str, int | None]) -> PastUsage:
     """A call from its usage row, all entries with its id as `ref`, and the expiry of each lot they name."""
-    charged, cost, refunded, late = int(row.charged), int(row.cost), 0, False
-    second, rest = None, 0
-    paying = [] if row.lot is None else [row.lot]
+    first, cost, late = row.call.wallet, int(row.cost), False
+    charged: dict[str, int] = {first: 0 if row.split else int(row.charged)}
+    refunded: dict[str, int] = {}
+    paying: dict[str, list[str]] = {first: [] if row.lot is None else [row.lot]}
     for entry in entries:
-        sign = 1 if entry.credit == "revenue" else -1
+        pays = entry.credit == "revenue"
+        sign, wallet = (1, entry.debit) if pays else (-1, entry.credit)
         if entry.kind == "refund":
-            refunded += entry.amount
-        elif entry.kind == "late" or (entry.kind == "loss" and entry.n > 0):
+            refunded[wallet] = refunded.get(wallet, 0) + entry.amount
+            continue
+        if entry.kind == "late" or (entry.kind == "loss" and entry.n > 0):
             late = True
             cost += sign * entry.amount
-        if entry.kind == "draw" and entry.debit != row.call.wallet:
-            second, rest = entry.debit, rest + entry.amount
-        if entry.kind == "late" and entry.credit == second:
-            rest -= entry.amount
-        if entry.kind == "late" and "operator_loss" not in (entry.debit, entry.credit):
-            charged += sign * entry.amount
-        if entry.credit == "revenue" and entry.lot is not None:
-            paying.append(entry.lot)
+        if wallet == "operator_loss":
+            continue
+        charged[wallet] = charged.get(wallet, 0) + sign * entry.amount
+        if pays and entry.lot is not None:
+            paying.setdefault(wallet, []).append(entry.lot)
+    until_us = {wallet: latest([expiries[lot] for lot in lots]) for wallet, lots in paying.items()}
+    second = next((wallet for wallet in charged if wallet != first), None)
     return PastUsage(
-        wallet=row.call.wallet,
+        wallet=first,
         key=row.call.key,
         outcome=row.outcome,
-        charged=charged,
+        charged=sum(charged.values()),
         cost=cost,
-        refunded=refunded,
+        refunded=sum(refunded.values()),
         late=late,
-        expires_us=latest(expiries[lot] for lot in paying),
-        second=second,
-        rest=rest,
+        expires_us=until_us[first],
+        second=None
+        if second is None
+        else Part(second, charged[second], refunded.get(second, 0), until_us[second]),
     )
 
 

@@ -1,4 +1,8 @@
-"""Which wallet pays, where two may: the first that need not clamp, else the first that can pay at all. Pure.
+"""Which wallet pays, where two may. Pure.
+
+    the first that leaves all that the call could cost, so that it need not be cut short
+    else the first that can pay the least of it; the other one pays the rest while it runs
+    else none: the refusal that passes first, and of two that never do that of the call's own wallet
 
 Only the first one is bound by what its organization allows.
 """
@@ -10,8 +14,9 @@ import msgspec
 from deeptoken.ledger.admission import refusal, room
 from deeptoken.ledger.ceilings import without_organizations
 from deeptoken.ledger.lots import Wallet
-from deeptoken.ledger.meters import Meters
-from deeptoken.ledger.postings import Hold, NotCheap, Refused, Room
+from deeptoken.ledger.meters import ORGANIZATION, SOON_US, Meters, each
+from deeptoken.ledger.postings import Hold, Left, NotCheap, Refused, Room
+from deeptoken.money import AMOUNT_MAX, NanoUsd
 
 
 class Payer(msgspec.Struct, frozen=True):
@@ -43,14 +48,46 @@ def chosen(hold: Hold, may: Sequence[Payer]) -> Payer | Refused | NotCheap:
         return NotCheap(first.room, may[1].room) if len(may) > 1 else first.refused
     able = [payer for payer in may if payer.refused is None]
     for payer in able:
-        if len(able) == 1 or payer.room.balance >= hold.full:
+        if payer.room.balance >= hold.full:
             return payer
     if able:
-        return able[0]
-    refused = [payer.refused for payer in may if isinstance(payer.refused, Refused)]
-    # One that time cures comes first: waiting helps.
-    return next((one for one in refused if _passes(one)), refused[0])
+        return able[0] if able[0] is not first else _with_the_rest(may)
+    return min([payer.refused for payer in may if isinstance(payer.refused, Refused)], key=_wait_us)
 
 
-def _passes(refused: Refused) -> bool:
-    return refused.retry_after_us is not None or refused.reason == "held_by_inflight"
+def left(hold: Hold, may: Sequence[Payer], now_us: int) -> list[Left]:
+    """What there would be for a hold: of the wallet that pays, or whose refusal would be told."""
+    paid, minimum = chosen(hold, may), hold.minimum
+    payer = paid if isinstance(paid, Payer) else next((one for one in may if one.refused is paid), may[0])
+    meters, rooms = payer.meters, [room(payer.wallet, None)]
+    if all(payer is not one for one in may):
+        # The other one pays on where its own limits end.
+        meters, rooms = may[1].meters, [room(one.wallet, None) for one in may]
+    balance, available = sum(each.balance for each in rooms), sum(each.available for each in rooms)
+    short = balance < minimum or available < minimum
+    cure = SOON_US if short and balance >= minimum else None
+    return [
+        Left("wallet", "wallet", None, balance, available, short, cure, payer.wallet.id),
+        *(() if meters is None else meters.left(minimum, hold.tokens_minimum, now_us)),
+    ]
+
+
+def _with_the_rest(may: Sequence[Payer]) -> Payer:
+    """The first one; of what it leaves the call, with what the other one can pay on."""
+    first, there = may[0], may[0].room
+    if len(may) == 1:
+        return first
+    metered = each(first.meters)
+    of_keys = [meter.balance for meter in metered if not meter.subject.startswith(ORGANIZATION)]
+    of_organizations = [meter.balance for meter in metered if meter.subject.startswith(ORGANIZATION)]
+    own = max(0, min([first.wallet.balance - first.wallet.lapsed, *of_organizations]))
+    both = max(0, min([own + may[1].wallet.balance - may[1].wallet.lapsed, *of_keys]))
+    return Payer(
+        first.wallet, first.meters, Room(NanoUsd(both), there.available, there.bound, there.subject), None
+    )
+
+
+def _wait_us(refused: Refused) -> int:
+    if refused.retry_after_us is not None:
+        return refused.retry_after_us
+    return SOON_US if refused.reason == "held_by_inflight" else AMOUNT_MAX

@@ -204,12 +204,13 @@ class Room(msgspec.Struct, frozen=True, array_like=True):
     """What there is to spend, the wallet and every ``usd`` limit considered: the smallest of each.
 
     `balance` counts what is settled only; `available` is what other calls' holds leave of it. `bound`
-    names what binds: ``wallet`` or a limit's name.
+    names what binds: ``wallet`` or a limit's name, and `subject` whose limit it is (empty: the key's).
     """
 
     balance: NanoUsd
     available: NanoUsd
     bound: str = "wallet"
+    subject: str = ""
 
 
 class Rate(msgspec.Struct, frozen=True, array_like=True):
@@ -218,7 +219,8 @@ class Rate(msgspec.Struct, frozen=True, array_like=True):
     kind: Literal["requests", "tokens"]
     most: int
     left: int
-    reset_us: int
+    reset_us: int | None
+    """None: it never comes back."""
 
 
 class Near(msgspec.Struct, frozen=True, array_like=True):
@@ -234,7 +236,8 @@ class Held(msgspec.Struct, frozen=True, tag="held"):
 
     amount: NanoUsd
     room: Room
-    """Before this hold (for an extension: before it)."""
+    """Before this hold (for an extension: before it). Where a second wallet pays the rest, and the first one
+    leaves less than all, its `balance` is what both leave."""
     wallet: str = ""
     """Who pays, where two may and it is not the first."""
     rates: tuple[Rate, ...] = ()
@@ -261,6 +264,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
         budget_exceeded       a ``usd`` limit is reached
         rate_limited          a ``requests``, ``tokens`` or ``concurrent`` limit is reached
         wallet_unknown        there is no such wallet
+
+    Where neither of two wallets can pay, it is why that one cannot that will be able to first.
     """
 
     reason: Literal[
@@ -324,3 +329,5 @@ class Left(msgspec.Struct, frozen=True):
     """A hold of at least what was asked for would be refused because of it."""
     retry_after_us: int | None = None
     """When it would pass, if time alone cures it."""
+    subject: str = ""
+    """Whose limit it is (empty: the key's); of the wallet, its id."""

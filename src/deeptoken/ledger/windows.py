@@ -135,6 +135,15 @@ class Window:
         found = bisect_left(self._sums, self._gone + amount, self._head)
         return leaves_at_us(self.width_us, self._times[min(found, len(self._times) - 1)])
 
+    def whole_us(self, held: int, now_us: int) -> int | None:
+        """How long until nothing is in it, if what is held ends now; None: never."""
+        if not held and not self.total:
+            return 0
+        # What is held, or was not read yet, may be as new as can be.
+        newest_us = now_us if held or not self._all else self._times[-1]
+        leaves_us = leaves_at_us(self.width_us, newest_us)
+        return None if leaves_us is None else leaves_us - now_us
+
     def _leave(self, edge_us: int) -> None:
         while True:
             self._head = bisect_right(self._times, edge_us, self._head)

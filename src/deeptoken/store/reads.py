@@ -88,6 +88,10 @@ class Reader:
         """Every key that is not deleted."""
         return people.keys(self._connection)
 
+    def keys_after(self, after: str, limit: int) -> list[Key]:
+        """The same by id, from behind that one on."""
+        return people.keys_after(self._connection, after, limit)
+
     def keys_of(self, owner: str, after: str, limit: int) -> list[Key]:
         """An owner's keys that are not deleted, by id, from behind that one on."""
         return people.keys_of(self._connection, owner, after, limit)

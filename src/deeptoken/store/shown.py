@@ -15,8 +15,10 @@ def shown(record: UsageRecord, *, attempts: bool = False) -> dict[str, Any]:
     row: dict[str, Any] = {
         name: getattr(record, name)
         for name in UsageRecord.__struct_fields__
-        if name not in ("attempts", *AMOUNTS)
+        if name not in ("attempts", "wallets", *AMOUNTS)
     }
+    if record.wallets:
+        row["wallets"] = record.wallets
     row |= {name: credits_json(getattr(record, name)) for name in AMOUNTS}
     if attempts:
         row["attempts"] = _attempts(record)

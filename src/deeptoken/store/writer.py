@@ -26,7 +26,6 @@ from deeptoken.ledger.postings import (
     Fence,
     Hold,
     Left,
-    Limit,
     Posting,
     Rejected,
     Repeat,
@@ -124,21 +123,9 @@ class Writer:
         """What a wallet has now, and what of it is free; None if there is no such wallet."""
         return self.book.room(wallet, self._clock.now_us())
 
-    def left(
-        self,
-        wallet: str,
-        key: str,
-        limits: tuple[Limit, ...],
-        subjects: tuple[str, ...] = (),
-        *,
-        minimum: int,
-        tokens_minimum: int,
-    ) -> list[Left]:
-        """What wallet and limits leave for a hold of at least that; see `Book.left`."""
-        now_us = self._clock.now_us()
-        return self.book.left(
-            wallet, key, limits, subjects, minimum=minimum, tokens_minimum=tokens_minimum, now_us=now_us
-        )
+    def left(self, hold: Hold) -> list[Left]:
+        """What wallets and limits leave for a hold; see `Book.left`."""
+        return self.book.left(hold, self._clock.now_us())
 
     @property
     def failing(self) -> bool:

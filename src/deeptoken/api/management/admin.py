@@ -161,7 +161,7 @@ async def list_keys(asked: Asked) -> Slice:
 
     def ask(reader: Reader) -> list[KeyShown]:
         owners = reader.owners()
-        rows = sorted((key for key in reader.keys() if key.id > after), key=lambda key: key.id)[: limit + 1]
+        rows = reader.keys_after(after, limit + 1)
         return [keys.shown(key, owners.get(key.owner, key.owner)) for key in rows]
 
     return sliced(await asked.world.read(ask), limit, lambda key: str(key.id))

@@ -55,6 +55,8 @@ class UsageRecord(msgspec.Struct, frozen=True):
     duration_ms: int
     created_us: int
     settled_us: int
+    wallets: tuple[str, ...] = ()
+    """Both that paid, where there were two: `wallet` first."""
 
 
 class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +109,11 @@ select usage.request_id, request_label, endpoint, usage.model, channel, coalesce
     prompt_tokens, cached_tokens, cache_write_tokens,
     completion_tokens, reasoning_tokens, images, characters, seconds, searches, estimated, cost, charged,
     (select coalesce(sum(amount), 0) from entry where ref = usage.request_id and kind = 'refund'),
-    outcome, status, code, attempts, upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us
+    outcome, status, code, attempts, upstream_id, ttft_ms, duration_ms, usage.created_us, settled_us,
+    case when split then (
+        select coalesce((select name from owner where owner.id = debit), debit) from entry
+        where ref = usage.request_id and kind = 'draw' and debit <> wallet_id limit 1
+    ) end
 from usage
 left join key on key.id = key_id
 """
@@ -233,6 +239,8 @@ def recent_answers(connection: apsw.Connection, wallet: str, model: str) -> list
 
 
 def _record(row: tuple[Value, ...]) -> UsageRecord:
-    return msgspec.convert(
-        dict(zip(UsageRecord.__struct_fields__, row, strict=True)), UsageRecord, strict=False
+    record = msgspec.convert(
+        dict(zip(UsageRecord.__struct_fields__[:-1], row[:-1], strict=True)), UsageRecord, strict=False
     )
+    other = row[-1]
+    return record if other is None else msgspec.structs.replace(record, wallets=(record.wallet, str(other)))

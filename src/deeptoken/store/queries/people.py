@@ -93,6 +93,7 @@ from key
 """
 ALL_KEYS = f"{KEYS} where deleted_us is null order by created_us, id"
 KEYS_OF = f"{KEYS} where owner = $1 and id > $2 and deleted_us is null order by id limit $3"
+KEYS_AFTER = f"{KEYS} where id > $1 and deleted_us is null order by id limit $2"
 KEY = f"{KEYS} where id = $1 and deleted_us is null"
 CHANNELS = "select id, name, settings, secret, enabled, version, created_us from channel order by name"
 CURRENT_PRICES = """
@@ -148,6 +149,11 @@ def user_named(connection: apsw.Connection, name: str) -> str | None:
 def keys(connection: apsw.Connection) -> list[Key]:
     """Every key that is not deleted: revoked, expired and out of file ones too."""
     return [_key(row) for row in connection.execute(ALL_KEYS)]
+
+
+def keys_after(connection: apsw.Connection, after: str, limit: int) -> list[Key]:
+    """The same by id, from behind that one on."""
+    return [_key(row) for row in connection.execute(KEYS_AFTER, numbered(after, limit))]
 
 
 def keys_of(connection: apsw.Connection, owner: str, after: str, limit: int) -> list[Key]:
