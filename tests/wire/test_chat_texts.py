@@ -77,17 +77,30 @@ def test_what_stands_twice_or_is_not_known_is_read_with_care() -> None:
         b'{"model":"m",%b,"odd":1}' % MESSAGES,
         b'{"model":"m",%b,"tools":[{"type":"x"}]}' % MESSAGES,
         b'{"model":"m",%b,"max_cost_usd":1}' % MESSAGES,
-        b'{"model":"m",%b,"user":"a \\":b"}' % MESSAGES,
+        b'{"model":"m", %b,"user":"a \\":b"}' % MESSAGES,
+        b'{"model":"m","messages":[{"role":"user","content":"a","content":"a"}]}',
+        b'{"model":"m",%b,"stop":"a","st\\u006fp":"a"}' % MESSAGES,
+        b'{"model":"m",%b,"tool_choice":{"type":"x"}}' % MESSAGES,
     )
 
     assert [read_texts(body) for body in bodies] == [None] * len(bodies)
 
 
 def test_a_usual_chat_is_read_the_short_way() -> None:
-    body = b'{"model":"m",%b,"stream":true,"stream_options":{"include_usage":true},"seed":null}' % MESSAGES
+    bare = b'{"model":"m",%b,"stream":true,"stream_options":{"include_usage":true},"seed":null}' % MESSAGES
+    spaced = bare.replace(b":", b": ").replace(b",", b" ,\n")
+
+    for body in (bare, spaced):
+        chat = read_texts(body)
+        assert chat is not None
+        assert chat == read_carefully(body)
+        assert list(chat.fields) == ["messages", "stream", "stream_options"]
+
+
+def test_a_text_that_looks_like_a_key_is_read_the_short_way_where_nothing_has_spaces() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"a \\":b"},{"content":"","role":"system"}]}'
 
     chat = read_texts(body)
 
     assert chat is not None
     assert chat == read_carefully(body)
-    assert list(chat.fields) == ["messages", "stream", "stream_options"]
