@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes something, as whom: a person by a session, a key of scope `manage`, the command line."""
+    """Who changes something, as whom: a key of scope `manage`, the command line."""
 
     name: str
     """``user:ops``, ``org:acme``; what has no account: ``command line``, ``file``."""
@@ -23,8 +23,6 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """The id of the user or of the key."""
     address: str | None = None
     operator: bool = False
-    session: str | None = None
-    """The id of the session, where there is one."""
 
     @property
     def user(self) -> str | None:
@@ -60,7 +58,6 @@ Action = Literal[
     "role.delete",
     "user.change",
     "user.create",
-    "user.sign-in",
     "wallet.grant",
     "wallet.refund",
 ]

@@ -1,6 +1,6 @@
 """One request of the management API, from its route to its answer.
 
-who            a session's cookie, or a key of the scope `manage`         401
+who            a key of the scope `manage`                               401
 may they       the route's permission, in the organization of its path    403, 404
 what           body and query, as the route's structs                     400, 412, 413, 415
 done           the handler
@@ -8,7 +8,7 @@ done           the handler
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -42,21 +42,12 @@ SAFE = ("GET", "HEAD")
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Sessions(Protocol):
-    """Who is signed in: by a cookie."""
-
-    async def actor(self, request: Request, address: str | None) -> Actor | None:
-        """None: no cookie, or one of a session that has ended. Raises what a broken promise is told by."""
-        ...
-
-
 class Management:
     """Serves the table of routes."""
 
-    def __init__(self, world: World, routes: Iterable[Route], sessions: Sessions | None = None) -> None:
+    def __init__(self, world: World, routes: Iterable[Route]) -> None:
         self._world = world
         self._routes = list(routes)
-        self._sessions = sessions
 
     def mounted(self) -> list[Mounted]:
         """The routes as starlette takes them: one for each path."""
@@ -74,7 +65,7 @@ class Management:
         return endpoint
 
     async def _serve(self, route: Route, request: Request) -> Response:
-        actor = await self._who(route, request)
+        actor = self._who(route, request)
         tenant = self._tenant(route, request, actor)
         match = _match(request) if route.matched else None
         asked = Asked(
@@ -104,7 +95,7 @@ class Management:
             response.headers.append(name, value)
         return response
 
-    async def _who(self, route: Route, request: Request) -> Actor:
+    def _who(self, route: Route, request: Request) -> Actor:
         """Raises `KeyInvalid`: nobody is known and the route needs one. `PermissionDenied`: another scope."""
         address = Proxies(self._world.settings.server.trusted_proxies).client(
             request.client.host if request.client else None,
@@ -113,11 +104,8 @@ class Management:
         sent = request.headers.get("authorization", "")
         if sent[:7].lower() == "bearer ":
             return self._of_key(sent[7:].strip(), address)
-        actor = None if self._sessions is None else await self._sessions.actor(request, address)
-        if actor is not None:
-            return actor
         if route.needs != "nobody":
-            raise KeyInvalid("Sign in, or send an API key of the scope manage: Authorization: Bearer dtk_...")
+            raise KeyInvalid("Send an API key of the scope manage: Authorization: Bearer dtk_...")
         return Actor(name="nobody", address=address)
 
     def _of_key(self, secret: str, address: str | None) -> Actor:
@@ -142,7 +130,9 @@ class Management:
             return None
         if route.needs == "person":
             if actor.user is None:
-                raise PermissionDenied("Only a person may do this: sign in, or send a key of your own.")
+                raise PermissionDenied(
+                    "Only a person may do this: send a key of your own, not one of an organization."
+                )
             return None
         if route.needs == "operator":
             if not actor.operator:
