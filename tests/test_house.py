@@ -20,6 +20,7 @@ FUNCTION_LINES_MAX = 50
 
 THIRD_PARTY = {
     "apsw": "src/deeptoken/store/",
+    "argon2": "src/deeptoken/accounts/attempts.py",
     "click": "src/deeptoken/cli/",
     # Secrets at rest, and the one that signs: Google takes a service account's word for a token.
     "cryptography": "src/deeptoken/store/secrets.py src/deeptoken/gateway/credentials.py",
@@ -27,6 +28,7 @@ THIRD_PARTY = {
     # Answers are read with it, and requests: uvicorn's parser is one of its.
     "httptools": "src/deeptoken/net.py src/deeptoken/api/connection.py",
     "prometheus_client": "src/deeptoken/observe/",
+    "pyotp": "src/deeptoken/accounts/second_factor.py",
     "rich": "src/deeptoken/cli/",
     "splintr": "src/deeptoken/catalog/tokens.py",
     "starlette": "src/deeptoken/api/",

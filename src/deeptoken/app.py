@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts.attempts import Attempts
 from deeptoken.api.children import Children
 from deeptoken.api.management.serve import Management
 from deeptoken.api.management.table import ROUTES
@@ -159,6 +160,7 @@ class Running:
         self._read_settings = read_settings
         self._writer = writer
         self._log = log
+        self.attempts = Attempts()
         self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale
         self.gateway: Gateway

@@ -5,9 +5,12 @@
     ├── Refused                                                   user      the caller can fix it
     │   ├── BadRequest            400  invalid_request_error
     │   ├── KeyInvalid            401  invalid_api_key
+    │   ├── SignInFailed          401  sign_in_failed
+    │   ├── SecondFactorRequired  401  second_factor_required
     │   ├── ModelNotAllowed       403  model_not_allowed
     │   ├── AddressNotAllowed     403  ip_not_allowed
     │   ├── PermissionDenied      403  permission_denied
+    │   ├── CsrfFailed            403  csrf_failed
     │   ├── AccountSuspended      403  account_suspended
     │   ├── NotAMember            403  not_a_member
     │   ├── OrganizationMismatch  403  org_mismatch
@@ -27,6 +30,7 @@
     │   └── UpstreamRefused       4xx  the provider's own code    passed on
     ├── Exhausted                                                 quota     the caller can pay or wait
     │   ├── WalletEmpty           402  wallet_empty
+    │   ├── TooManyAttempts       429  too_many_attempts
     │   ├── BudgetExceeded        429  budget_exceeded
     │   └── RateLimited           429  rate_limit_exceeded
     └── UpstreamError             502  upstream_error             upstream  every candidate failed
@@ -108,6 +112,33 @@ class BadRequest(Refused):
 class KeyInvalid(Refused):
     status = 401
     code = "invalid_api_key"
+
+
+class SignInFailed(Refused):
+    """Which of them is wrong is not told."""
+
+    status = 401
+    code = "sign_in_failed"
+
+    def __init__(self) -> None:
+        super().__init__("The user, the password or the code is wrong.")
+
+
+class SecondFactorRequired(Refused):
+    """The password is right."""
+
+    status = 401
+    code = "second_factor_required"
+
+    def __init__(self) -> None:
+        super().__init__("Send the code of your authenticator, or a recovery code, as code.", param="code")
+
+
+class CsrfFailed(Refused):
+    """A browser sent a session's cookie for somebody else's page."""
+
+    status = 403
+    code = "csrf_failed"
 
 
 class ModelNotAllowed(Refused):
@@ -326,6 +357,16 @@ class BudgetExceeded(Exhausted):
 
 class RateLimited(Exhausted):
     code = "rate_limit_exceeded"
+
+
+class TooManyAttempts(Exhausted):
+    code = "too_many_attempts"
+
+    def __init__(self, *, retry_after_s: float) -> None:
+        super().__init__(
+            f"Too many attempts to sign in. The next one is heard in {math.ceil(retry_after_s)} seconds.",
+            retry_after_s=retry_after_s,
+        )
 
 
 class UpstreamError(DeeptokenError):

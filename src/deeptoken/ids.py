@@ -16,6 +16,7 @@ import zlib
 from deeptoken import clock
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 KEY_PREFIX = "dtk_"
 KEY_RANDOM = 40
 KEY_CHECKSUM = 6
@@ -56,6 +57,11 @@ def new_secret() -> str:
 def new_token() -> str:
     """A random token for URLs and cookies: 256 bits."""
     return secrets.token_urlsafe(32)
+
+
+def new_code(length: int) -> str:
+    """Random characters of base32, 5 bits each, for people to type."""
+    return "".join(secrets.choice(BASE32) for _ in range(length))
 
 
 def checksum(body: str) -> str:

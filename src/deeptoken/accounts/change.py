@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes something, as whom: a key of scope `manage`, the command line."""
+    """Who changes something, as whom: a person by a session, a key of scope `manage`, the command line."""
 
     name: str
     """``user:ops``, ``org:acme``; what has no account: ``command line``, ``file``."""
@@ -58,6 +58,10 @@ Action = Literal[
     "role.delete",
     "user.change",
     "user.create",
+    "user.link",
+    "user.password",
+    "user.second-factor",
+    "user.sign-in",
     "wallet.grant",
     "wallet.refund",
 ]

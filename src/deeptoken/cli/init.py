@@ -46,6 +46,7 @@ def command(operator: str | None, file: Path | None) -> None:
     if secret is not None:
         click.echo(secret)
         say(f"{operator} is the operator; the key {FIRST_KEY!r} is shown this once: keep it.")
+        say(f"`deeptoken users link {operator}` prints a one-time link that sets a password to sign in with.")
     elif not new_database and not new_secrets:
         say(f"{path} is there already: nothing was changed.")
 

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.accounts import administration
+from deeptoken.accounts import administration, sign_in
 from deeptoken.accounts.administration import new_user
 from deeptoken.accounts.change import COMMAND_LINE
 from deeptoken.cli.books import reader, write
@@ -22,6 +22,8 @@ from deeptoken.store.queries.people import User
 from deeptoken.store.reads import Reader
 
 NOTHING = NanoUsd(0)
+HOW = 'PUT /api/password with {"token": ..., "password": ...}.'
+"""What a link is good for."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -133,6 +135,30 @@ def edit_user(name: str, tier: str | None, operator: bool | None, file: Path | N
         if wanted == user or not write(settings, administration.change_user(COMMAND_LINE, user, wanted)):
             say("That is so already: nothing was changed.")
         _print(books, wanted, as_json)
+
+
+@command.command("link")
+@click.argument("name")
+@click.option(
+    "--without-second-factor", is_flag=True, help="Take that away too, from who has lost it and the codes."
+)
+@with_config
+@with_json
+def link(name: str, without_second_factor: bool, file: Path | None, as_json: bool) -> None:
+    """Print a one-time token that sets a user's password, for a day. An earlier one ends."""
+    settings = load(file)
+    with reader(settings) as books:
+        user = find_user(books, name)
+    edit, token, expires_us = sign_in.new_link(
+        COMMAND_LINE, user.id, user.name, without_second_factor=without_second_factor
+    )
+    if not write(settings, edit):
+        raise Mistake(f"{user.name} has no second factor: run it without --without-second-factor.")
+    if as_json:
+        print_json({"user": user.name, "token": token, "expires_us": expires_us})
+        return
+    click.echo(token)
+    say(f"It sets the password of {user.name} once, until {time(expires_us)} UTC: {HOW}")
 
 
 @command.command("suspend")

@@ -12,10 +12,11 @@ from typing import Self, TypeVar
 
 from deeptoken.catalog.entry import Entry
 from deeptoken.ledger.changes import LotRow
-from deeptoken.store.queries import accounts, load, money, people
+from deeptoken.store.queries import accounts, load, money, people, sign_in
 from deeptoken.store.queries.accounts import Audited, Invitation, Member, Organization, Role, Seated
 from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
 from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
+from deeptoken.store.queries.sign_in import Login, Session, Visitor
 from deeptoken.store.sqlite import open_reader_connection
 
 Found = TypeVar("Found")
@@ -83,6 +84,25 @@ class Reader:
     def user_named(self, name: str) -> str | None:
         """A user's id."""
         return people.user_named(self._connection, name)
+
+    def login(self, name: str) -> Login | None:
+        """What lets the user of that name in."""
+        return sign_in.login(self._connection, name)
+
+    def linked(self, sha256: bytes, now_us: int) -> str | None:
+        """Whose open link that is, by its digest: a user's name."""
+        return sign_in.linked(self._connection, sha256, now_us)
+
+    def visitor(self, sha256: bytes, now_us: int, seen_after_us: int) -> Visitor | None:
+        """Who has a session that has not ended, by the digest of its token."""
+        return sign_in.visitor(self._connection, sha256, now_us, seen_after_us)
+
+    def sessions_of(self, user: str, after: str, limit: int) -> list[Session]:
+        return sign_in.sessions_of(self._connection, user, after, limit)
+
+    def has_sealed(self) -> bool:
+        """Is there anything that the secrets key sealed?"""
+        return sign_in.sealed(self._connection) or any(row.secret is not None for row in self.channels())
 
     def keys(self) -> list[Key]:
         """Every key that is not deleted."""

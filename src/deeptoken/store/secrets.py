@@ -56,7 +56,7 @@ def load_secrets(database: Path) -> Secrets:
     path = key_file(database)
     if not path.exists() and _has_sealed(database):
         raise StoreError(
-            f"The secrets key {path} is missing, and the database has credentials that it sealed. "
+            f"The secrets key {path} is missing, and the database has secrets that it sealed. "
             "Restore the key file, or delete those channels and create them again."
         )
     try:
@@ -80,4 +80,4 @@ def _has_sealed(database: Path) -> bool:
     if not database.exists():
         return False
     with Reader(database) as reader:
-        return any(channel.secret is not None for channel in reader.channels())
+        return reader.has_sealed()

@@ -30,6 +30,8 @@ def may(who: str, route: Route) -> bool:
             return True
         case "account":
             return who != "nobody"
+        case "session":
+            return False
         case "person":
             return who not in ("machine", "nobody")
         case "operator":

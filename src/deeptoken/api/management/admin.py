@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from deeptoken import __version__, ids
-from deeptoken.accounts import administration, keys
+from deeptoken.accounts import administration, keys, sign_in
 from deeptoken.accounts.administration import Credited, UserShown
 from deeptoken.accounts.keys import KeyShown, in_credits
 from deeptoken.api.management.audit import AuditQuery, AuditShown, page_of
@@ -16,7 +16,7 @@ from deeptoken.api.management.route import Asked, Lines, Page, Route, Slice, lim
 from deeptoken.api.management.usage import UsageShown
 from deeptoken.api.management.usage import row as usage_row
 from deeptoken.api.management.wallet import WalletShown
-from deeptoken.errors import BadRequest, Conflict
+from deeptoken.errors import BadRequest, Conflict, PreconditionFailed
 from deeptoken.money import NanoUsd, usd
 from deeptoken.store.queries.money import UsageFilter
 from deeptoken.store.queries.people import User
@@ -39,6 +39,19 @@ class UserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     tier: str | UnsetType | None = UNSET
     operator: bool | UnsetType = UNSET
+
+
+class NewLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For who has lost the second factor too, it is taken away."""
+
+    without_second_factor: bool = False
+
+
+class LinkShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The token sets the user's password once: ``PUT /api/password``. It is shown once."""
+
+    token: str
+    expires_us: int
 
 
 class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +157,20 @@ async def resume_user(asked: Asked) -> UserShown:
     if user.suspended_us is not None:
         await asked.change(administration.suspend(asked.actor, user, lift=True))
     return await show_user(asked)
+
+
+async def link_user(asked: Asked) -> LinkShown:
+    user = await _user(asked)
+    edit, token, expires_us = sign_in.new_link(
+        asked.actor, user.id, user.name, without_second_factor=asked.body.without_second_factor
+    )
+    try:
+        await asked.change(edit)
+    except PreconditionFailed:
+        raise Conflict(
+            f"The user {user.name!r} has no second factor.", param="without_second_factor"
+        ) from None
+    return LinkShown(token=token, expires_us=expires_us)
 
 
 def _known_tier(asked: Asked, tier: str | None) -> None:
@@ -309,6 +336,15 @@ ROUTES = [
     ),
     _route("POST", "/users/{name}/suspend", suspend_user, "Refuse all calls of a user's keys", UserShown),
     _route("POST", "/users/{name}/resume", resume_user, "Let a suspended user call again", UserShown),
+    _route(
+        "POST",
+        "/users/{name}/link",
+        link_user,
+        "A one-time link that sets a user's password",
+        LinkShown,
+        body=NewLink,
+        status=201,
+    ),
     _route("GET", "/keys", list_keys, "All keys", list[KeyShown], query=Page),
     _route("POST", "/keys/{id}/revoke", revoke_key, "End a key, at once and for good", KeyShown),
     _route("GET", "/wallets", list_wallets, "All wallets", list[WalletShown], query=Page),

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from deeptoken import __version__
+from deeptoken.api.management.cookie import COOKIE
 from deeptoken.api.management.route import Lines, Nothing, Route
 
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -48,9 +49,17 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**schemas, "Error": ERROR},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "scope manage"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "scope manage"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "of POST /api/session; what changes something sends X-CSRF-Token besides",
+                },
+            },
         },
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"session": []}],
     }
 
 
@@ -86,6 +95,8 @@ def _operation(route: Route) -> dict[str, Any]:
         }
     if route.needs == "nobody":
         told["security"] = []
+    elif route.needs == "session":
+        told["security"] = [{"session": []}]
     return told
 
 

@@ -9,8 +9,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
+from deeptoken.accounts.attempts import Attempts
 from deeptoken.accounts.change import Actor
 from deeptoken.accounts.permissions import permissions_in
+from deeptoken.api.management.cookie import SignedIn
 from deeptoken.catalog.model import Group
 from deeptoken.errors import BadRequest, Conflict, NotFound, PreconditionFailed
 from deeptoken.gateway.snapshot import Snapshot
@@ -23,9 +25,10 @@ from deeptoken.store.secrets import Secrets
 
 Found = TypeVar("Found")
 
-Needs = Literal["nobody", "account", "person", "operator"] | Permission
-"""``nobody``: no one has to be known; ``account``: anyone who is; ``person``: a user, no
-organization's own key; else a permission in the organization that the path names."""
+Needs = Literal["nobody", "account", "person", "session", "operator"] | Permission
+"""``nobody``: no one has to be known; ``account``: anyone who is; ``person``: a user, no organization's own
+key; ``session``: a person who is signed in, and no key; else a permission in the organization that the path
+names."""
 
 PAGE_DEFAULT, PAGE_MAX = 50, 200
 
@@ -50,6 +53,8 @@ class World(Protocol):
     def snapshot(self) -> Snapshot: ...
     @property
     def secrets(self) -> Secrets: ...
+    @property
+    def attempts(self) -> Attempts: ...
     async def read(self, ask: Callable[[Reader], Found]) -> Found: ...
     async def post(self, *postings: Posting) -> list[Answer]:
         """Answered when it is durable and every call sees it."""
@@ -68,6 +73,7 @@ class Asked(msgspec.Struct, frozen=True):
     """The version that ``If-Match`` names."""
     tenant: Tenant | None = None
     """The organization that the path names."""
+    signed_in: SignedIn | None = None
     headers: Mapping[str, str] = {}
     answer_headers: list[tuple[str, str]] = []
     """What else stands in the answer's head."""

@@ -1,6 +1,6 @@
 """One request of the management API, from its route to its answer.
 
-who            a key of the scope `manage`                               401
+who            a session's cookie, or a key of the scope `manage`         401, 403
 may they       the route's permission, in the organization of its path    403, 404
 what           body and query, as the route's structs                     400, 412, 413, 415
 done           the handler
@@ -18,8 +18,10 @@ from starlette.routing import Route as Mounted
 from deeptoken import clock, ids
 from deeptoken.accounts.change import Actor
 from deeptoken.accounts.permissions import belongs, permissions_in
+from deeptoken.accounts.sign_in import IDLE_US, SEEN_EVERY_US
 from deeptoken.api.address import Proxies
 from deeptoken.api.exchange import label
+from deeptoken.api.management.cookie import COOKIE, SignedIn, ensure_own_page, ensure_token
 from deeptoken.api.management.route import Asked, Lines, Nothing, Route, World
 from deeptoken.errors import (
     AccountSuspended,
@@ -33,6 +35,7 @@ from deeptoken.errors import (
 )
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.organizations import Tenant
+from deeptoken.store.queries.sign_in import Visitor, see_session
 
 BODY_MAX = 256 * 1024
 ETAG = re.compile(r'\s*(?:W/)?"(\d{1,18})"\s*')
@@ -65,7 +68,7 @@ class Management:
         return endpoint
 
     async def _serve(self, route: Route, request: Request) -> Response:
-        actor = self._who(route, request)
+        actor, signed_in = await self._who(route, request)
         tenant = self._tenant(route, request, actor)
         match = _match(request) if route.matched else None
         asked = Asked(
@@ -76,6 +79,7 @@ class Management:
             query=None if route.query is None else _query(request, route.query),
             match=match,
             tenant=tenant,
+            signed_in=signed_in,
             headers=request.headers,
             answer_headers=[],
         )
@@ -95,18 +99,50 @@ class Management:
             response.headers.append(name, value)
         return response
 
-    def _who(self, route: Route, request: Request) -> Actor:
-        """Raises `KeyInvalid`: nobody is known and the route needs one. `PermissionDenied`: another scope."""
+    async def _who(self, route: Route, request: Request) -> tuple[Actor, SignedIn | None]:
+        """Who asks, and their session where it is not by a key.
+
+        Raises:
+            KeyInvalid: nobody is known, and the route needs one.
+            PermissionDenied: a key of another scope, or for what only a session may.
+            CsrfFailed: it came from somebody else's page.
+        """
         address = Proxies(self._world.settings.server.trusted_proxies).client(
             request.client.host if request.client else None,
             {name.lower(): value for name, value in request.scope["headers"]},
         )
         sent = request.headers.get("authorization", "")
         if sent[:7].lower() == "bearer ":
-            return self._of_key(sent[7:].strip(), address)
+            actor = self._of_key(sent[7:].strip(), address)
+            if route.needs == "session":
+                raise PermissionDenied("Only who is signed in may do this, and no key: POST /api/session.")
+            return actor, None
+        if request.method not in SAFE:
+            ensure_own_page(request.headers)
+        token = request.cookies.get(COOKIE)
+        if token is not None and route.needs != "nobody":
+            visitor = await self._visitor(token)
+            if visitor is not None:
+                if request.method not in SAFE:
+                    ensure_token(request.headers, token)
+                return _person(visitor, address), SignedIn(visitor.session, token)
         if route.needs != "nobody":
-            raise KeyInvalid("Send an API key of the scope manage: Authorization: Bearer dtk_...")
-        return Actor(name="nobody", address=address)
+            raise KeyInvalid("Sign in, or send an API key of the scope manage: Authorization: Bearer dtk_...")
+        return Actor(name="nobody", address=address), None
+
+    async def _visitor(self, token: str) -> Visitor | None:
+        """Raises `AccountSuspended`."""
+        now_us = clock.wall_us()
+        visitor = await self._world.read(
+            lambda reader: reader.visitor(ids.digest(token), now_us, now_us - IDLE_US)
+        )
+        if visitor is None:
+            return None
+        if visitor.suspended:
+            raise AccountSuspended("This account is suspended. Ask the operator why.")
+        if visitor.session.seen_us < now_us - SEEN_EVERY_US:
+            await self._world.post(see_session(visitor.session.id, now_us))
+        return visitor
 
     def _of_key(self, secret: str, address: str | None) -> Actor:
         snapshot = self._world.snapshot
@@ -126,13 +162,11 @@ class Management:
             OrganizationNotFound: there is none, or none that the actor belongs to: the two look the same.
             PermissionDenied: the actor's role does not have it.
         """
-        if route.needs in ("nobody", "account"):
+        if route.needs in ("nobody", "account", "session"):
             return None
         if route.needs == "person":
             if actor.user is None:
-                raise PermissionDenied(
-                    "Only a person may do this: send a key of your own, not one of an organization."
-                )
+                raise PermissionDenied("Only a person may do this: sign in, or send a key of your own.")
             return None
         if route.needs == "operator":
             if not actor.operator:
@@ -147,6 +181,13 @@ class Management:
         if route.needs not in permissions_in(tenant, actor):
             raise PermissionDenied(f"Your role in {slug!r} does not have the permission {route.needs}.")
         return tenant
+
+
+def _person(visitor: Visitor, address: str | None) -> Actor:
+    user = visitor.session.user
+    return Actor(
+        name=f"user:{visitor.name}", account=user, by=user, address=address, operator=visitor.operator
+    )
 
 
 def _key_actor(caller: Caller, address: str | None, *, operator: bool) -> Actor:

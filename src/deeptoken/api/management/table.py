@@ -5,12 +5,14 @@ from typing import Any
 from deeptoken.api.management import (
     admin,
     audit,
+    factor,
     invitations,
     keys,
     me,
     members,
     organizations,
     roles,
+    session,
     usage,
     wallet,
 )
@@ -18,6 +20,8 @@ from deeptoken.api.management.openapi import document
 from deeptoken.api.management.route import Asked, Route
 
 TABLE: tuple[Route, ...] = (
+    *session.ROUTES,
+    *factor.ROUTES,
     *me.ROUTES,
     *keys.ROUTES,
     *usage.ROUTES,
