@@ -12,16 +12,18 @@ from collections.abc import Iterable
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.accounts.administration import new_user
+from deeptoken.accounts import administration, keys
+from deeptoken.accounts.administration import change_price, create_user, new_user
 from deeptoken.accounts.callers import people
-from deeptoken.accounts.declared import member_rows, organization_rows
+from deeptoken.accounts.change import FILE as BY_FILE
+from deeptoken.accounts.declared import granted_once, member_rows, organization_rows
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Channel
 from deeptoken.catalog.seed import load_seed
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.keys import declared_limits, milliseconds
-from deeptoken.ledger.postings import Answer, Grant, OpenWallet, Posting, Rejected
+from deeptoken.ledger.postings import Answer, OpenWallet, Posting, Rejected
 from deeptoken.settings import DeclaredKey, Settings
 from deeptoken.store.ledger import Ledger
 from deeptoken.store.queries import statements
@@ -50,8 +52,16 @@ async def declare(settings: Settings, ledger: Ledger, reader: Reader) -> None:
 
 async def _declare_prices(settings: Settings, ledger: Ledger, reader: Reader) -> None:
     now_us = clock.wall_us()
-    prices = [
-        statements.add_price(entry.id, entry.rates, entry.tiers, from_us=now_us, source=FILE)
+    known = _prices(reader)
+    prices: list[Posting] = [
+        change_price(
+            BY_FILE,
+            entry.id,
+            (was.price.rates, was.price.tiers) if (was := known.get(entry.id)) else None,
+            (entry.rates, entry.tiers),
+            from_us=now_us,
+            source=FILE,
+        )
         for entry in settings.models
         if entry.rates is not None
     ]
@@ -76,36 +86,28 @@ async def _declare_users(settings: Settings, ledger: Ledger, reader: Reader) -> 
         if user is None:
             user = new_user(declared.name, tier=declared.tier, operator=declared.operator, from_file=True)
             known[user.name] = user
-            changes.append(statements.add_user(user))
+            changes += create_user(BY_FILE, user)
             continue
         wanted = msgspec.structs.replace(user, tier=declared.tier, operator=declared.operator, from_file=True)
         if wanted != user:
-            changes.append(statements.set_user(wanted))
+            changes.append(administration.change_user(BY_FILE, user, wanted))
     for user in list(known.values()):
         if user.from_file and user.name not in named:
-            changes.append(statements.set_user(msgspec.structs.replace(user, from_file=False)))
+            left = msgspec.structs.replace(user, from_file=False)
+            changes.append(administration.change_user(BY_FILE, user, left))
     await post_all(ledger, changes)
     await post_all(ledger, [OpenWallet(wallet=known[name].id) for name in named])
-    await post_all(
-        ledger,
-        [
-            Grant(
-                wallet=known[declared.name].id,
-                lot=ids.new_id("lot"),
-                amount=declared.grant,
-                source="grant",
-                ref=f"{FILE}:{known[declared.name].id}",
-            )
-            for declared in settings.users
-            if declared.grant
-        ],
-    )
+    grants: list[Posting] = []
+    for declared in settings.users:
+        grants += granted_once(reader, known[declared.name].id, f"user:{declared.name}", declared.grant)
+    await post_all(ledger, grants)
     return {user.name: user.id for user in known.values()}
 
 
 async def _declare_keys(settings: Settings, ledger: Ledger, reader: Reader, owners: dict[str, str]) -> None:
     rows = reader.keys()
     known = {(key.owner, key.name): key for key in rows}
+    names = {id: name for name, id in owners.items()}
     changes: list[Posting] = []
     named = set()
     for declared in settings.keys:
@@ -114,12 +116,14 @@ async def _declare_keys(settings: Settings, ledger: Ledger, reader: Reader, owne
         key = known.get((owner, declared.name))
         wanted = _declared(declared, owner, key)
         if key is None:
-            changes.append(statements.add_key(wanted))
+            changes.append(keys.create(BY_FILE, wanted, declared.owner))
         elif wanted != key:
-            changes.append(statements.set_key(wanted))
+            changes.append(keys.edit(BY_FILE, key, wanted, declared.owner))
     now_us = clock.wall_us()
     changes += [
-        statements.set_key(msgspec.structs.replace(key, out_of_file_us=now_us))
+        keys.edit(
+            BY_FILE, key, msgspec.structs.replace(key, out_of_file_us=now_us), names.get(key.owner, key.owner)
+        )
         for place, key in known.items()
         if key.from_file and place not in named and key.out_of_file_us is None
     ]

@@ -9,11 +9,12 @@ import msgspec
 from deeptoken import clock, ids
 from deeptoken.accounts.change import Actor, audit, change
 from deeptoken.accounts.keys import in_credits
+from deeptoken.catalog.model import Rates, Tier
 from deeptoken.ledger.postings import Edit, Grant, OpenWallet, Posting, Refund
 from deeptoken.money import NanoUsd
 from deeptoken.store.queries.money import UsageRecord
 from deeptoken.store.queries.people import User
-from deeptoken.store.queries.statements import add_user, set_user, suspend_user
+from deeptoken.store.queries.statements import add_price, add_user, set_user, suspend_user
 
 
 class UserShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,27 @@ def grant(
     credited = Credited(wallet=name, lot=lot, amount=in_credits(amount), ref=ref)
     row = audit(actor, "wallet.grant", f"wallet:{name}", tenant=wallet, after=credited)
     return (OpenWallet(wallet=wallet), made, row), credited
+
+
+def change_price(
+    actor: Actor,
+    model: str,
+    before: tuple[Rates, tuple[Tier, ...]] | None,
+    after: tuple[Rates, tuple[Tier, ...]],
+    *,
+    from_us: int,
+    source: str,
+) -> Edit:
+    """Another version of a model's price, filed under that key; nothing if it is the same as the latest."""
+    return change(
+        actor,
+        "price.change",
+        f"model:{model}",
+        add_price(model, *after, from_us=from_us, source=source),
+        tenant=None,
+        before=None if before is None else {"rates": before[0], "tiers": before[1]},
+        after={"rates": after[0], "tiers": after[1], "from_us": from_us, "source": source},
+    )
 
 
 def refund(

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from deeptoken import clock
+from deeptoken.accounts.administration import change_price
+from deeptoken.accounts.change import COMMAND_LINE
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.listing import entry as listed
@@ -20,9 +22,9 @@ from deeptoken.cli.names import unknown
 from deeptoken.cli.options import Mistake, load, say, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
 from deeptoken.installation import BOOK, book, book_key
-from deeptoken.ledger.postings import Statement
+from deeptoken.ledger.postings import Posting
 from deeptoken.settings import Settings
-from deeptoken.store.queries.statements import add_price, set_model
+from deeptoken.store.queries.statements import set_model
 
 AS_IT_IS = Group("as it is")
 CLASSES = (
@@ -219,13 +221,15 @@ def _differences(found: Difference) -> Iterator[tuple[str, Entry | None, Entry]]
     yield from (("gone", entry, entry) for entry in found.gone)
 
 
-def _changes(found: Difference, now_us: int) -> list[Statement]:
-    postings = []
-    for entry in (*found.added, *(then for _, then in found.changed)):
+def _changes(found: Difference, now_us: int) -> list[Posting]:
+    postings: list[Posting] = []
+    for was, entry in (*((None, entry) for entry in found.added), *found.changed):
         key = book_key(entry)
         postings.append(set_model(key, entry))
         if entry.rates is not None:
-            postings.append(add_price(key, entry.rates, entry.tiers, from_us=now_us, source=BOOK))
+            before = None if was is None or was.rates is None else (was.rates, was.tiers)
+            after = (entry.rates, entry.tiers)
+            postings.append(change_price(COMMAND_LINE, key, before, after, from_us=now_us, source=BOOK))
     return postings
 
 
