@@ -90,7 +90,7 @@ rpm = 600
 tpm = 100000
 concurrency = 5
 timeout = 2.5
-scope = "read"
+scope = "call"
 expires = 2027-01-31T00:00:00Z
 
 [[keys]]
@@ -203,7 +203,7 @@ def test_a_key_is_read_by_its_digest(tmp_path: Path) -> None:
     key, hashed = read(tmp_path, WHOLE).keys
 
     assert (key.name, key.owner, key.digest, key.shown) == ("ci", "user:ops", ids.digest(KEY), KEY[:8])
-    assert (key.models, key.rpm, key.tpm, key.concurrency, key.scope) == (("gpt-*",), 600, 100_000, 5, "read")
+    assert (key.models, key.rpm, key.tpm, key.concurrency, key.scope) == (("gpt-*",), 600, 100_000, 5, "call")
     assert (key.timeout_s, hashed.timeout_s) == (2.5, None)
     assert key.networks == (ipaddress.ip_network("192.0.2.0/24"),)
     expires = datetime.datetime(2027, 1, 31, tzinfo=datetime.UTC)

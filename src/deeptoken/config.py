@@ -20,6 +20,7 @@ import msgspec
 from deeptoken import config_options, config_people
 from deeptoken import config_sections as sections
 from deeptoken.config_fields import Field, Wrong, nearest, quote, table, tables
+from deeptoken.config_keys import key_fields, read_key
 from deeptoken.config_lines import Lines, Path
 from deeptoken.settings import ConfigError, Settings
 
@@ -99,7 +100,7 @@ def known_settings() -> dict[str, list[str]]:
         "groups": list(sections.GROUP),
         "users": list(config_people.user_fields(())),
         "organizations": list(config_people.organization_fields((), ())),
-        "keys": list(sections.key_fields(sources, ())),
+        "keys": list(key_fields(sources, ())),
     }
 
 
@@ -145,7 +146,7 @@ def _settings(
         for where, one in _each(raw, "organizations")
     )
     owners = [f"user:{user.name}" for user in users] + [f"org:{org.slug}" for org in organizations]
-    keys = tuple(sections.read_key(one, where, sources, owners=owners) for where, one in _each(raw, "keys"))
+    keys = tuple(read_key(one, where, sources, owners=owners) for where, one in _each(raw, "keys"))
     sections.unique([(c.name, ("channels", n, "name")) for n, c in enumerate(channels)], "channels")
     sections.unique([(m.id, ("models", n, "id")) for n, m in enumerate(models)], "models")
     sections.unique([(u.name, ("users", n, "name")) for n, u in enumerate(users)], "users")

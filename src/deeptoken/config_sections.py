@@ -1,25 +1,19 @@
 """The tables of the configuration file, key by key, and what must hold between them."""
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from deeptoken import ids
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Channel, Group, Rates, Tier, Timeouts
 from deeptoken.config_fields import (
     Field,
     Wrong,
     address_of,
-    amount,
     expected,
     fee,
     flag,
-    key_name,
     many,
-    moment,
-    nearest,
     network,
     one_of,
     own_address,
@@ -30,18 +24,15 @@ from deeptoken.config_fields import (
     read_table,
     seconds,
     secret_of,
-    sha256,
     table,
     text,
     whole,
 )
 from deeptoken.config_lines import Path
 from deeptoken.config_options import OPTION_FIELDS, OPTIONS
-from deeptoken.settings import Database, DeclaredKey, Secret, Server, Tls
+from deeptoken.settings import Database, Secret, Server, Tls
 
-CEILINGS = ("5h", "1d", "7d")
 MODALITIES = ("text", "image", "audio", "video", "file")
-SCOPES = ("call", "read", "manage")
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
 
@@ -212,50 +203,6 @@ def read_model(raw: Any, path: Path) -> Entry:
     )
 
 
-def key_fields(sources: Sources, owners: Collection[str]) -> dict[str, Field]:
-    """`owners` are ``user:ops``, ``org:acme``."""
-    return {
-        "name": Field(key_name, needed=True),
-        "secret": Field(sources.secret),
-        "sha256": Field(sha256),
-        "owner": Field(partial(_owner, owners=owners), needed=True),
-        "models": Field(many(pattern)),
-        "ips": Field(many(network)),
-        "ceilings": Field(_ceilings),
-        "rpm": Field(whole(1)),
-        "tpm": Field(whole(1)),
-        "concurrency": Field(whole(1)),
-        "timeout": Field(seconds()),
-        "cheaper_model": Field(text),
-        "children": Field(flag),
-        "scope": Field(one_of(SCOPES, "scope")),
-        "expires": Field(moment),
-    }
-
-
-def read_key(raw: Any, path: Path, sources: Sources, *, owners: Collection[str]) -> DeclaredKey:
-    """One ``[[keys]]``: its secret, or the SHA-256 of it."""
-    values = read_table(raw, path, key_fields(sources, owners))
-    secret, digest = values.pop("secret", None), values.pop("sha256", None)
-    if (secret is None) == (digest is None):
-        raise Wrong(path, 'a key needs its "secret", or the "sha256" of it, and not both')
-    if secret is not None:
-        if secret is not ELSEWHERE and not ids.well_formed(secret):
-            raise Wrong(
-                (*path, "secret"),
-                'this is no key, or it has a typo; "deeptoken keys generate" prints a well-formed one',
-            )
-        digest = b"" if secret is ELSEWHERE else ids.digest(secret)
-    return DeclaredKey(
-        digest=digest,
-        shown=secret[: ids.KEY_SHOWN] if secret else "",
-        networks=values.pop("ips", ()),
-        timeout_s=values.pop("timeout", None),
-        expires_us=values.pop("expires", None),
-        **values,
-    )
-
-
 def unique(values: list[tuple[str, Path]], what: str) -> None:
     """No name twice.
 
@@ -355,27 +302,3 @@ MODEL: Mapping[str, Field] = {
     "modalities": Field(many(one_of(MODALITIES, "modality"))),
     "capabilities": Field(_capabilities),
 }
-
-
-def _owner(value: Any, path: Path, *, owners: Collection[str]) -> str:
-    """Without a prefix it is a user."""
-    kind, mark, name = text(value, path).partition(":")
-    if not mark:
-        kind, name = "user", kind
-    known = [owner.removeprefix(f"{kind}:") for owner in owners if owner.startswith(f"{kind}:")]
-    one_of(known, "organization" if kind == "org" else "user")(name, path)
-    return f"{kind}:{name}"
-
-
-def _ceilings(value: Any, path: Path) -> dict[str, int]:
-    for window in table(value, path):
-        if window not in CEILINGS:
-            raise Wrong((*path, window), f"unknown window {quote(window)}{nearest(window, CEILINGS)}")
-    return {window: _above_zero(value[window], (*path, window)) for window in CEILINGS if window in value}
-
-
-def _above_zero(value: Any, path: Path) -> int:
-    limit = amount(value, path)
-    if limit == 0:
-        raise Wrong(path, "expected an amount in USD above 0")
-    return limit

@@ -55,13 +55,23 @@ def test_create_takes_every_limit(place: Installation) -> None:
         "3",
         "--timeout",
         "2.5",
-        "--scope",
-        "read",
+        "--cheaper-model",
+        "sim/echo",
+        "--webhook",
+        "https://example.com/budgets?token=hidden",
+        "--children",
     ]
 
     row = place.row("keys", "create", "limited", "--owner", "ops", "--expires", "2099-01-31", *options)
 
-    assert (row["models"], row["ips"], row["scope"]) == (["sim/*", "gpt-4o"], ["10.0.0.0/8"], "read")
+    assert (row["models"], row["ips"], row["scope"]) == (["sim/*", "gpt-4o"], ["10.0.0.0/8"], "call")
+    assert (row["cheaper_model"], row["children"]) == ("sim/echo", True)
+    with place.reader() as reader:
+        audited = reader.audited(None, before=2**62, limit=1)[0]
+    assert '"webhook":"example.com"' in str(audited.after)
+    assert "hidden" not in str(audited.after)
+    away = place.row("keys", "edit", "limited", "--no-cheaper-model", "--no-webhook", "--no-children")
+    assert (away["cheaper_model"], away["webhook"], away["children"]) == (None, None, False)
     assert row["ceilings"] == {"5h": 2_500_000, "7d": 100_000_000}
     assert (row["rpm"], row["tpm"], row["concurrency"], row["timeout"]) == (60, 5000, 3, 2.5)
     assert "timeout 2.5 s" in place.done("keys", "show", "limited")
@@ -82,6 +92,12 @@ def test_create_takes_every_limit(place: Installation) -> None:
         (("--expires", "soon"), "'soon' is no time"),
         (("--expires", "2001-01-01"), "--expires: that time has passed"),
         (("--model", "a", "--any-model"), "--model and --any-model contradict"),
+        (("--webhook", "x", "--no-webhook"), "--webhook and --no-webhook contradict"),
+        (("--webhook", "example.com", "--ceiling", "5h=1"), "--webhook: expected an address"),
+        (("--ceiling", "5h=2", "--ceiling", "1d=1"), "--ceiling: it is above that over 1d"),
+        (("--scope", "manage", "--rpm", "5"), "--rpm: a key of the scope 'manage' makes no calls"),
+        (("--cheaper-model", "sim/echo"), "--cheaper-model: the key has no ceiling"),
+        (("--scope", "read", "--children"), "--children: a key of the scope 'read' makes no calls"),
     ],
 )
 def test_create_says_which_limit_cannot_be(place: Installation, option: tuple[str, ...], why: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from deeptoken import ids
 from deeptoken.catalog.model import Group
-from deeptoken.config_sections import CEILINGS, SCOPES
+from deeptoken.config_keys import CEILINGS, SCOPES
 from deeptoken.errors import AddressNotAllowed, KeyInvalid, ModelNotAllowed
 from deeptoken.identity.caller import Caller
 from deeptoken.identity.keys import Keys, authorise, declared_limits

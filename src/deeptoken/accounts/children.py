@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from deeptoken import clock
-from deeptoken.accounts.keys import COUNTS, NAME_MAX, checked_name, new_key, ruled
+from deeptoken.accounts.keys import NAME_MAX, checked_name, new_key, ruled
+from deeptoken.config_keys import COUNTS
 from deeptoken.errors import BadRequest, Conflict, PermissionDenied
 from deeptoken.ledger.postings import ALWAYS_US, Limit
 from deeptoken.money import usd

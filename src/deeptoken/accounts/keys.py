@@ -8,16 +8,17 @@ What a key may is read as the configuration file reads it; a limit that could no
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from deeptoken import clock, ids
 from deeptoken.accounts.change import Actor, change
 from deeptoken.config_fields import Wrong, read_table
-from deeptoken.config_sections import CEILINGS, Sources, key_fields
+from deeptoken.config_keys import CEILINGS, COUNTS, contradiction, key_fields
+from deeptoken.config_sections import Sources
 from deeptoken.errors import BadRequest, Conflict
 from deeptoken.identity.keys import declared_limits, milliseconds
 from deeptoken.ledger.postings import Edit, Limit, Statement
@@ -26,7 +27,6 @@ from deeptoken.settings import DeclaredKey
 from deeptoken.store.queries.people import Key
 from deeptoken.store.queries.statements import add_key, delete_key, revoke_key, set_key
 
-COUNTS = ("rpm", "tpm", "concurrency")
 ORDER = (*CEILINGS, "total", *COUNTS)
 OLD = 6
 """How many characters of its id tell an old secret's key from the next one."""
@@ -170,35 +170,11 @@ def _ensure_effective(key: Key, told: Mapping[str, Any]) -> None:
     passed = key.expires_us is not None and key.expires_us <= clock.wall_us()
     if told.get("expires") is not None and passed:
         raise BadRequest("expires: that time has passed. Revoking is what ends a key.", param="expires")
-    if why := contradiction(key.limits, key.scope, key.cheaper_model, key.webhook, key.children):
+    most = {limit.name: limit.most for limit in key.limits if limit.kind == "usd"}
+    counts = [limit.name for limit in key.limits if limit.name in COUNTS]
+    if why := contradiction(most, counts, key.scope, key.cheaper_model, key.webhook, key.children):
         param, message = why
         raise BadRequest(f"{param}: {message}.", param=param)
-
-
-def contradiction(
-    limits: Sequence[Limit], scope: str, cheaper_model: str | None, webhook: str | None, children: bool
-) -> tuple[str, str] | None:
-    """What of a key could never take effect, and why."""
-    most = {limit.name: limit.most for limit in limits if limit.kind == "usd"}
-    windows = [window for window in CEILINGS if window in most]
-    for shorter, longer in pairwise(windows):
-        if most[shorter] > most[longer]:
-            return f"ceilings.{shorter}", f"it is above that over {longer}, which binds first"
-    if scope != "call":
-        for name, given in (
-            ("ceilings", windows),
-            *((limit.name, True) for limit in limits if limit.name in COUNTS),
-            ("cheaper_model", cheaper_model),
-            ("webhook", webhook),
-            ("children", children),
-        ):
-            if given:
-                return name, f"a key of the scope {scope!r} makes no calls, so that it would never bind"
-    if cheaper_model and not most:
-        return "cheaper_model", "the key has no ceiling that could come near its end: give it one"
-    if webhook and not most:
-        return "webhook", "the key has no ceiling that could come near its end: give it one"
-    return None
 
 
 # Its life.
@@ -241,7 +217,7 @@ def new_key(name: str, owner: str, *, created_by: str | None = None) -> tuple[Ke
 
 def create(actor: Actor, key: Key, owner: str) -> Edit:
     """`owner` as people write it."""
-    after = shown(key, owner)
+    after = _told(key, owner)
     return change(actor, "key.create", subject(key, owner), add_key(key), tenant=key.owner, after=after)
 
 
@@ -253,8 +229,8 @@ def edit(actor: Actor, before: Key, after: Key, owner: str) -> Edit:
         subject(before, owner),
         set_key(after),
         tenant=before.owner,
-        before=shown(before, owner),
-        after=shown(msgspec.structs.replace(after, version=after.version + 1), owner),
+        before=_told(before, owner),
+        after=_told(msgspec.structs.replace(after, version=after.version + 1), owner),
     )
 
 
@@ -316,8 +292,14 @@ def delete(actor: Actor, key: Key, owner: str) -> Edit:
         subject(key, owner),
         delete_key(key.id, clock.wall_us()),
         tenant=key.owner,
-        before=shown(key, owner),
+        before=_told(key, owner),
     )
+
+
+def _told(key: Key, owner: str) -> KeyShown:
+    """As the audit log has it: of the webhook, which may hold a secret, the host."""
+    host = None if key.webhook is None else urlsplit(key.webhook).hostname
+    return msgspec.structs.replace(shown(key, owner), webhook=host)
 
 
 def subject(key: Key, owner: str) -> str:

@@ -1,46 +1,32 @@
 """The limits of a key as options of the command line. They are checked as the configuration file's are."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from deeptoken import clock
-from deeptoken.cli.options import Mistake, future, sentence
-from deeptoken.config_fields import Wrong, read_table
-from deeptoken.config_sections import CEILINGS, SCOPES, Sources, key_fields
-from deeptoken.identity.keys import declared_limits, milliseconds
-from deeptoken.ledger.postings import Limit
-from deeptoken.settings import DeclaredKey
+from deeptoken.accounts import keys
+from deeptoken.accounts.change import EPOCH
+from deeptoken.cli.options import Mistake, future
+from deeptoken.config_keys import CEILINGS, SCOPES
+from deeptoken.errors import BadRequest
 from deeptoken.store.queries.people import Key
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 COUNTS = {"rpm": "Requests a minute", "tpm": "Tokens a minute", "concurrency": "Requests at once"}
-ORDER = (*CEILINGS, *COUNTS)
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What the options said; None: nothing. An empty list is told by the flags that empty it."""
-
-    models: tuple[str, ...] | None
-    ips: tuple[str, ...] | None
-    ceilings: dict[str, Decimal]
-    counts: dict[str, int]
-    timeout_s: float | None
-    """0: none but the server's."""
-    scope: str | None
-    expires_us: int | None
-    never_expires: bool
-
-    @property
-    def empty(self) -> bool:
-        lists = self.models is None and self.ips is None and not self.ceilings and not self.counts
-        ends = self.expires_us is not None or self.never_expires
-        return lists and self.timeout_s is None and self.scope is None and not ends
+LISTS = ("models", "ips")
+AWAY = {
+    "models": "any_model",
+    "ips": "any_ip",
+    "expires": "never_expires",
+    "cheaper_model": "no_cheaper_model",
+    "webhook": "no_webhook",
+}
+"""An option, and the flag that takes away what it gave."""
 
 
 def ceiling(text: str) -> tuple[str, Decimal]:
@@ -83,71 +69,63 @@ def with_rules(command: Command) -> Command:
         click.option("--scope", type=click.Choice(SCOPES), help="What it may do; `call` without."),
         click.option("--expires", type=future, metavar="TIME", help="A date, or a duration from now."),
         click.option("--never-expires", is_flag=True, help="Take an expiry away."),
+        click.option(
+            "--cheaper-model", metavar="MODEL", help="What answers once 95 % of a ceiling are used."
+        ),
+        click.option("--no-cheaper-model", is_flag=True, help="Take it away."),
+        click.option("--webhook", metavar="URL", help="Who is told once 80 % of a ceiling are used."),
+        click.option("--no-webhook", is_flag=True, help="Take it away."),
+        click.option("--children/--no-children", default=None, help="Whether it may make child keys."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def read_rules(told: dict[str, Any]) -> Rules:
-    """Of the options of `with_rules`.
+def read_rules(told: dict[str, Any]) -> dict[str, Any]:
+    """What the options of `with_rules` say, as ``[[keys]]`` names it; what no option names is not there.
 
     Raises:
         Mistake: two of them contradict, or a time has passed.
     """
-    for values, flag in (("models", "any_model"), ("ips", "any_ip"), ("expires", "never_expires")):
+    for values, flag in AWAY.items():
         if told[values] and told[flag]:
             option = values.removesuffix("s") if values != "expires" else values
-            raise Mistake(f"--{option} and --{flag.replace('_', '-')} contradict each other: give one.")
+            both = f"--{option} and --{flag}".replace("_", "-")
+            raise Mistake(f"{both} contradict each other: give one.")
     if told["expires"] is not None and told["expires"] <= clock.wall_us():
         raise Mistake(
             "--expires: that time has passed. Name a later one; `deeptoken keys revoke` ends a key."
         )
-    return Rules(
-        models=told["models"] or (() if told["any_model"] else None),
-        ips=told["ips"] or (() if told["any_ip"] else None),
-        ceilings=dict(told["ceilings"]),
-        counts={name: told[name] for name in COUNTS if told[name] is not None},
-        timeout_s=told["timeout"],
-        scope=told["scope"],
-        expires_us=told["expires"],
-        never_expires=told["never_expires"],
-    )
+    rules: dict[str, Any] = {name: told[name] or None for name in COUNTS if told[name] is not None}
+    if told["ceilings"]:
+        rules["ceilings"] = dict(told["ceilings"])
+    if told["timeout"] is not None:
+        rules["timeout"] = Decimal(str(told["timeout"])) if told["timeout"] else None
+    for name, flag in AWAY.items():
+        if told[name] or told[flag]:
+            rules[name] = list(told[name]) if name in LISTS else told[name]
+    for name in ("scope", "children"):
+        if told[name] is not None:
+            rules[name] = told[name]
+    return rules
 
 
-def ruled(key: Key, rules: Rules) -> Key:
+def ruled(key: Key, rules: dict[str, Any]) -> Key:
     """The key with what the rules say of it; the rest stays.
 
     Raises:
-        Mistake: a value cannot be.
+        Mistake: a value cannot be, or could not take effect.
     """
-    raw: dict[str, Any] = {name: count for name, count in rules.counts.items() if count}
-    for name, told in (("models", rules.models), ("ips", rules.ips)):
-        if told is not None:
-            raw[name] = list(told)
-    if rules.timeout_s:
-        raw["timeout"] = Decimal(str(rules.timeout_s))
-    raw["ceilings"] = {window: most for window, most in rules.ceilings.items() if most}
-    fields = {name: field for name, field in key_fields(Sources({}, Path(), []), ()).items() if name in raw}
+    told = dict(rules)
+    if told.get("expires") is not None:
+        told["expires"] = EPOCH + timedelta(microseconds=told["expires"])
+    if told.get("webhook") and not told["webhook"].startswith(("https://", "http://")):
+        raise Mistake("--webhook: expected an address, such as https://example.com/budgets.")
     try:
-        values = read_table(raw, (), fields)
-    except Wrong as wrong:
-        option = str(wrong.path[0]).removesuffix("s") if wrong.path else ""
-        raise Mistake(sentence(f"--{option}: {wrong.message}")) from None
-    networks, timeout_s = values.pop("ips", ()), values.pop("timeout", None)
-    declared = DeclaredKey(name=key.name, owner=key.owner, digest=b"", networks=networks, **values)
-    return msgspec.structs.replace(
-        key,
-        limits=_limits(key.limits, declared_limits(declared), {*rules.ceilings, *rules.counts}),
-        models=key.models if rules.models is None else declared.models,
-        ips=key.ips if rules.ips is None else tuple(str(network) for network in networks),
-        timeout_ms=key.timeout_ms if rules.timeout_s is None else milliseconds(timeout_s),
-        scope=rules.scope or key.scope,
-        expires_us=None if rules.never_expires else rules.expires_us or key.expires_us,
-    )
-
-
-def _limits(now: tuple[Limit, ...], then: tuple[Limit, ...], told: set[str]) -> tuple[Limit, ...]:
-    """Those that are not told stay; those that are told come anew, or go."""
-    kept = [limit for limit in now if limit.name not in told]
-    return tuple(sorted([*kept, *then], key=lambda limit: ORDER.index(limit.name)))
+        return keys.ruled(key, told)
+    except BadRequest as refused:
+        where, _, said = refused.message.partition(": ")
+        option = where.partition(".")[0].removesuffix("s").replace("_", "-") if said else ""
+        option = {"expire": "expires", "children": "children"}.get(option, option)
+        raise Mistake(f"--{option}: {said}" if said else refused.message) from None

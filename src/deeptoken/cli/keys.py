@@ -13,8 +13,8 @@ from deeptoken.cli.books import reader, write
 from deeptoken.cli.key_rules import COUNTS, read_rules, ruled, with_rules
 from deeptoken.cli.names import find_key, find_owner, owner_names
 from deeptoken.cli.options import Mistake, Trouble, duration, load, say, whose_file, with_config, with_json
-from deeptoken.cli.output import print_facts, print_json, print_table, time
-from deeptoken.config_sections import CEILINGS
+from deeptoken.cli.output import print_facts, print_json, print_table, time, yes
+from deeptoken.config_keys import CEILINGS
 from deeptoken.ledger.postings import Limit
 from deeptoken.money import NanoUsd, credits_json, show
 from deeptoken.settings import Settings
@@ -108,7 +108,7 @@ def create_key(name: str, owner: str, file: Path | None, as_json: bool, **told: 
 def edit_key(key: str, file: Path | None, as_json: bool, **told: Any) -> None:
     """Change what a key may do. What no option names stays."""
     settings, rules = load(file), read_rules(told)
-    if rules.empty:
+    if not rules:
         raise Mistake("Say what to change; `deeptoken keys edit --help` lists what can be.")
     with reader(settings) as books:
         found, owners = find_key(books, key), owner_names(books)
@@ -210,6 +210,9 @@ def as_row(key: Key, owners: dict[str, str]) -> dict[str, Any]:
         "ceilings": {name: credits_json(NanoUsd(limits[name])) for name in CEILINGS if name in limits},
         **{name: limits.get(name) for name in COUNTS},
         "timeout": None if key.timeout_ms is None else key.timeout_ms / 1_000,
+        "cheaper_model": key.cheaper_model,
+        "webhook": key.webhook,
+        "children": key.children,
         "source": "file" if key.from_file else "database",
         "created_us": key.created_us,
         "expires_us": key.expires_us,
@@ -256,6 +259,9 @@ def _print(key: Key, owners: dict[str, str], as_json: bool) -> None:
             "models": ", ".join(key.models) or "all",
             "addresses": ", ".join(key.ips) or "any",
             "limits": ", ".join(limit_texts(key)),
+            "cheaper model": key.cheaper_model or "",
+            "webhook": key.webhook or "",
+            "makes child keys": yes(key.children),
             "expires": time(key.expires_us),
             "revoked": time(key.revoked_us),
             "last used": time(key.last_used_us),
