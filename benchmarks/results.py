@@ -44,6 +44,8 @@ BARS = (
     Bar("memory_requests", "resident memory after 50,000 requests", " MB", 150, 90),
     Bar("memory_streams", "resident memory with 1,000 open streams", " MB", 250, 120),
     Bar("start", "start to ready, empty SQLite", " s", 2, 0.7),
+    Bar("crowd_start", "start to ready with 10,000 keys of 1,000 organizations", " s", 2, 0.7),
+    Bar("crowd", "requests/s with these over requests/s with one", "", 0.95, 1, True),
     Bar("memory_slope", "slope of memory over 30 minutes of load", " %", 1, 0),
 )
 TABLE = re.compile(r"\| figure .*?\n\n", re.DOTALL)

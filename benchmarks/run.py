@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from statistics import linear_regression, mean, median
 
+import crowd
 import results
 import routing
 from figures import Bench, Load, Rounds, rounds
@@ -96,6 +97,7 @@ def _measure(stage: Stage, *, quick: bool, busy: bool) -> int:
     _streams(bench, [streams, *proxies[1], gateway], length, run)
     if not quick:
         _memory_of_streams(bench, gateway, run)
+        _crowd(bench, stage, whole, streams, gateway, length, run)
     return _closing(run, quick=quick, busy=busy)
 
 
@@ -130,6 +132,33 @@ def _start(stage: Stage, whole: Server, streams: Server, run: Run) -> None:
         gateway.stop()
     run.figures["start"] = median(seconds)
     run.details.append(f"start to ready: {', '.join(f'{one:.2f} s' for one in seconds)}")
+
+
+def _crowd(
+    bench: Bench,
+    stage: Stage,
+    whole: Server,
+    streams: Server,
+    gateway: Server,
+    length: Length,
+    run: Run,
+) -> None:
+    """Whether many accounts make a start or a call slower."""
+    database = stage.folder / "crowd.db"
+    crowd.fill(database)
+    began = clock.monotonic()
+    crowded = stage.gateway(whole, streams, folder=stage.folder / "crowded", database=database)
+    run.figures["crowd_start"] = clock.monotonic() - began
+    servers = [gateway, crowded.at(crowded.port, "crowded")]
+    done = rounds(
+        "crowd", servers, lambda server: bench.closed(server, 1_000, 3), length.rounds, busy=length.busy
+    )
+    if _enough(done, "crowd", run):
+        run.figures["crowd"] = done.ratio(lambda load: load.per_second, "crowded", "gateway")
+    run.details.append(
+        f"{crowd.ORGANIZATIONS * crowd.KEYS_EACH:,} keys of {crowd.ORGANIZATIONS:,} organizations: "
+        f"ready in {run.figures['crowd_start']:.2f} s, {crowded.resident_mb():.0f} MB"
+    )
 
 
 def _memory_of_requests(bench: Bench, gateway: Server, run: Run) -> None:

@@ -134,11 +134,15 @@ class Stage:
         proxy = self._nginx("nginx", "".join(passing), ports[0], SERVER_CORE)
         return proxy, proxy.at(ports[1], "nginx")
 
-    def gateway(self, whole: Server, streams: Server, *, folder: Path | None = None) -> Server:
-        """The gateway on an empty database."""
+    def gateway(
+        self, whole: Server, streams: Server, *, folder: Path | None = None, database: Path | None = None
+    ) -> Server:
+        """The gateway on an empty database, or on a copy of another one."""
         home = folder or self.folder / "gateway"
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
+        if database is not None:
+            shutil.copy(database, home / "bench.db")
         port = free_port()
         file = home / "deeptoken.toml"
         file.write_text(CONFIGURATION.format(port=port, whole=whole.port, streams=streams.port, key=self.key))
