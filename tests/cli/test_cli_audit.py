@@ -1,5 +1,6 @@
 """Each change that the command line makes is written down: what, of whom, before and after, and no secret."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ def test_what_the_command_line_changes_is_in_the_log_without_a_secret(place: Ins
     place.done("wallets", "grant", "ann", "3")
 
     with place.reader() as reader:
-        rows = list(reversed(reader.audited(None, before=2**62, limit=100)))
+        rows = [
+            row for row in reversed(reader.audited(None, before=2**62, limit=100)) if row.actor_name != "file"
+        ]
 
     assert [row.action for row in rows] == [
         "key.create",
@@ -54,6 +57,21 @@ def test_a_grant_under_a_known_reference_is_not_written_down_again(place: Instal
         place.done("wallets", "grant", "ann", "3", "--ref", "order-1")
 
     with place.reader() as reader:
-        rows = reader.audited(None, before=2**62, limit=100)
+        rows = reader.audited(None, before=2**62, limit=2)
 
     assert [row.action for row in rows] == ["wallet.grant", "user.create"]
+
+
+def test_the_log_is_printed_newest_first_of_one_owner_and_as_json_lines(place: Installation) -> None:
+    place.done("users", "create", "ann")
+    place.done("keys", "create", "hers", "--owner", "ann", "--rpm", "60")
+    place.done("users", "create", "bob")
+    place.done("keys", "edit", "hers", "--rpm", "30")
+
+    table = place.done("audit", "--limit", "2").splitlines()
+    rows = [json.loads(line) for line in place.done("audit", "--of", "ann", "--all", "--json").splitlines()]
+
+    assert ("key.change" in table[1], "user:bob" in table[2], len(table)) == (True, True, 3)
+    assert [row["action"] for row in rows] == ["key.change", "key.create", "user.create"]
+    assert (rows[0]["before"]["rpm"], rows[0]["after"]["rpm"], rows[0]["actor"]) == (60, 30, "command line")
+    assert "There is no user" in place.refusal("audit", "--of", "nobody")

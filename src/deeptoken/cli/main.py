@@ -22,6 +22,7 @@ COMMANDS = {
     "channels": "Providers and their credentials.",
     "models": "What can be called, and what it costs.",
     "wallets": "Balances, grants and refunds.",
+    "audit": "Who changed what.",
     "usage": "What was called, and what it cost.",
     "chat": "Talk to a model through the gateway.",
     "verify": "Check the ledger: every balance, every bill.",
