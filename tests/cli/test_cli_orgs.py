@@ -21,7 +21,7 @@ def actions(place: Installation) -> list[str]:
         rows = [
             row
             for row in reader.audited(None, before=2**62, limit=100)
-            if not row.action.startswith(("user.", "key.", "wallet."))
+            if row.actor_name != "file" and not row.action.startswith(("user.", "key.", "wallet."))
         ]
     assert {row.actor_name for row in rows} <= {"command line"}
     return [row.action for row in reversed(rows)]
