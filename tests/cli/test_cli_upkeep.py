@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cli_scene import CONFIGURATION, Installation, call, change, install
 
-from deeptoken import ids
+from deeptoken import clock, ids
 from deeptoken.store.secrets import key_file
 from deeptoken.store.verify import Finding
 
@@ -32,7 +32,10 @@ def bare(folder: Path, configuration: str = "") -> Installation:
 def test_init_makes_database_secrets_key_and_an_operator_with_a_key(tmp_path: Path) -> None:
     place = bare(tmp_path, CONFIGURATION.format(digest=ids.digest("x").hex()).replace("operator = true", ""))
 
-    secret = place.done("init", "--operator", "boss").strip()
+    result = place.run("init", "--operator", "boss")
+    secret, (_, token) = result.stdout.strip(), result.stderr.strip().rsplit(maxsplit=1)
+    with place.reader() as reader:
+        assert reader.linked(ids.digest(token), clock.wall_us()) == "boss"
 
     assert place.row("users", "show", "boss")["operator"] is True
     key = next(key for key in place.all_keys() if key.sha256 == ids.digest(secret))

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import click
 
-from deeptoken.accounts.administration import new_user
+from deeptoken.accounts import keys
+from deeptoken.accounts.administration import create_user, new_user
+from deeptoken.accounts.change import COMMAND_LINE
 from deeptoken.accounts.keys import new_key
+from deeptoken.accounts.sign_in import new_link
 from deeptoken.cli.options import Mistake, load, say, sentence, with_config
+from deeptoken.cli.users import HOW
 from deeptoken.config_fields import Wrong
 from deeptoken.config_people import user_fields
 from deeptoken.installation import declare
-from deeptoken.ledger.postings import OpenWallet
 from deeptoken.settings import Settings
 from deeptoken.store.ledger import Ledger, open_ledger
 from deeptoken.store.queries.people import User
-from deeptoken.store.queries.statements import add_key, add_user
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import key_file, load_secrets
 
@@ -38,21 +40,22 @@ def command(operator: str | None, file: Path | None) -> None:
         except Wrong as wrong:
             raise Mistake(sentence(f"--operator: {wrong.message}")) from None
     new_database, new_secrets = not path.exists(), not key_file(path).exists()
-    secret = asyncio.run(_initialise(settings, operator, new=new_database))
+    made = asyncio.run(_initialise(settings, operator, new=new_database))
     if new_database:
         say(f"Made the database {path}.")
     if new_secrets:
         say(f"Made the secrets key {key_file(path)}: keep a copy of it with each backup.")
-    if secret is not None:
+    if made is not None:
+        secret, token = made
         click.echo(secret)
         say(f"{operator} is the operator; the key {FIRST_KEY!r} is shown this once: keep it.")
-        say(f"`deeptoken users link {operator}` prints a one-time link that sets a password to sign in with.")
+        say(f"To sign in, its password is set once, within a day, by {HOW} The token: {token}")
     elif not new_database and not new_secrets:
         say(f"{path} is there already: nothing was changed.")
 
 
-async def _initialise(settings: Settings, operator: str | None, *, new: bool) -> str | None:
-    """The secret of the operator's first key, if one was made."""
+async def _initialise(settings: Settings, operator: str | None, *, new: bool) -> tuple[str, str] | None:
+    """The secret of the operator's first key and the token that sets its password, if it was made."""
     path = settings.database.path
     async with open_ledger(path) as ledger:
         load_secrets(path)
@@ -77,10 +80,10 @@ def _ensure_free(operator: str, users: list[User]) -> None:
         )
 
 
-async def _make_operator(name: str, ledger: Ledger) -> str:
+async def _make_operator(name: str, ledger: Ledger) -> tuple[str, str]:
     user = new_user(name, operator=True)
     key, secret = new_key(FIRST_KEY, user.id)
-    await asyncio.gather(
-        ledger.post(add_user(user)), ledger.post(OpenWallet(wallet=user.id)), ledger.post(add_key(key))
-    )
-    return secret
+    link, token, _ = new_link(COMMAND_LINE, user.id, name)
+    postings = (*create_user(COMMAND_LINE, user), keys.create(COMMAND_LINE, key, f"user:{name}"), link)
+    await asyncio.gather(*(ledger.post(posting) for posting in postings))
+    return secret, token
