@@ -14,6 +14,7 @@ from deeptoken.settings import ConfigError
     [
         pytest.param("ceilings = { 5h = 2, 1d = 1 }", "ceilings.5h", id="a shorter window above a longer"),
         pytest.param('scope = "manage"\nrpm = 5', "rpm", id="a limit of calls without calls"),
+        pytest.param('scope = "read"\nceilings = { 5h = 1 }', "ceilings", id="a ceiling without calls"),
         pytest.param('scope = "read"\nchildren = true', "children", id="children without calls"),
         pytest.param('cheaper_model = "sim/echo"', "cheaper_model", id="a cheaper model without a ceiling"),
     ],

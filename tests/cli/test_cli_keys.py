@@ -93,7 +93,11 @@ def test_create_takes_every_limit(place: Installation) -> None:
         (("--expires", "2001-01-01"), "--expires: that time has passed"),
         (("--model", "a", "--any-model"), "--model and --any-model contradict"),
         (("--webhook", "x", "--no-webhook"), "--webhook and --no-webhook contradict"),
-        (("--webhook", "example.com", "--ceiling", "5h=1"), "--webhook: expected an address"),
+        (("--webhook", "example.com", "--ceiling", "5h=1"), "--webhook: expected a URL"),
+        (("--webhook", "", "--ceiling", "5h=1"), "--webhook: expected a URL"),
+        (("--webhook", f"https://{'x' * 2_000}", "--ceiling", "5h=1"), "--webhook: expected a URL"),
+        (("--webhook", "https://example.com/budgets"), "--webhook: the key has no ceiling"),
+        (("--cheaper-model", "", "--ceiling", "5h=1"), "--cheaper-model: expected a text"),
         (("--ceiling", "5h=2", "--ceiling", "1d=1"), "--ceiling: it is above that over 1d"),
         (("--scope", "manage", "--rpm", "5"), "--rpm: a key of the scope 'manage' makes no calls"),
         (("--cheaper-model", "sim/echo"), "--cheaper-model: the key has no ceiling"),
@@ -156,6 +160,34 @@ def test_edit_sets_a_timeout_keeps_it_and_takes_it_away(place: Installation) -> 
 
 
 TIMEOUTS = (("--timeout", "30"), ("--rpm", "5"), ("--timeout", "0"))
+
+
+def test_edit_refuses_what_contradicts_the_rules_that_stay(place: Installation) -> None:
+    options = ("--ceiling", "1d=3", "--cheaper-model", "sim/echo")
+    before = place.row("keys", "create", "consistent", "--owner", "ops", *options)
+
+    lines = [place.refusal("keys", "edit", "consistent", *option) for option in CONTRADICTIONS]
+
+    assert "--ceiling: it is above that over 1d" in lines[0]
+    assert "--cheaper-model: the key has no ceiling" in lines[1]
+    assert "--ceiling: a key of the scope 'read' makes no calls" in lines[2]
+    assert {**place.row("keys", "show", "consistent"), "secret": before["secret"]} == before
+
+
+CONTRADICTIONS = (("--ceiling", "5h=4"), ("--ceiling", "1d=0"), ("--scope", "read"))
+
+
+def test_show_tells_the_cheaper_model_the_webhook_and_whether_it_makes_children(place: Installation) -> None:
+    options = ("--ceiling", "1d=3", "--cheaper-model", "sim/echo", "--webhook", "https://example.com/b")
+    place.done("keys", "create", "told", "--owner", "ops", "--children", *options)
+
+    text, row = place.done("keys", "show", "told"), place.row("keys", "show", "told")
+
+    facts = dict(line.split("  ", 1) for line in text.splitlines() if "  " in line)
+    assert facts["cheaper model"].strip() == "sim/echo"
+    assert facts["webhook"].strip() == row["webhook"] == "https://example.com/b"
+    assert facts["makes child keys"].strip() == "yes"
+    assert (row["cheaper_model"], row["children"]) == ("sim/echo", True)
 
 
 def test_edit_takes_an_expiry_away(place: Installation) -> None:

@@ -97,6 +97,29 @@ def test_what_administers_needs_no_secret_and_what_serves_names_the_one_that_is_
     assert "NOT_THERE is not set" in place.refusal("serve", "--check")
 
 
+# rules of keys
+
+
+@pytest.mark.parametrize(
+    ("rules", "where"),
+    [
+        pytest.param("ceilings = { 5h = 2, 1d = 1 }", "ceilings.5h", id="a shorter window above a longer"),
+        pytest.param('scope = "manage"\nrpm = 5', "rpm", id="a limit of calls without calls"),
+        pytest.param('cheaper_model = "sim/echo"', "cheaper_model", id="a cheaper model without a ceiling"),
+    ],
+)
+def test_a_check_names_the_line_of_a_rule_that_could_never_take_effect(
+    tmp_path: Path, rules: str, where: str
+) -> None:
+    place = install(tmp_path)
+    text = place.file.read_text() + rules + "\n"
+    place.file.write_text(text)
+
+    line = place.refusal("serve", "--check")
+
+    assert line.startswith(f'{place.file}:{len(text.splitlines())}: key "ci", {where}: ')
+
+
 # migrate
 
 

@@ -9,7 +9,7 @@ What a key may is read as the configuration file reads it; a limit that could no
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,6 +31,9 @@ ORDER = (*CEILINGS, "total", *COUNTS)
 OLD = 6
 """How many characters of its id tell an old secret's key from the next one."""
 NAME_MAX = 100
+WEBHOOK_MAX = 2_000
+Webhook = Annotated[str, msgspec.Meta(pattern="^https?://", max_length=WEBHOOK_MAX)]
+"""An address that is told of budgets: of a key, of an organization."""
 
 
 class KeyShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +133,7 @@ def ruled(key: Key, told: Mapping[str, Any]) -> Key:
     raw = {name: value for name, value in told.items() if value is not None and value != []}
     ceilings: dict[str, Any] = raw.pop("ceilings", None) or {}
     raw["ceilings"] = {window: most for window, most in ceilings.items() if most}
-    rest = {name: raw.pop(name) for name in ("cheaper_model", "webhook", "children") if name in raw}
+    webhook = _checked_webhook(raw.pop("webhook", None))
     fields = {name: field for name, field in key_fields(Sources({}, Path(), []), ()).items() if name in raw}
     try:
         values = read_table(raw, (), fields)
@@ -151,12 +154,25 @@ def ruled(key: Key, told: Mapping[str, Any]) -> Key:
         timeout_ms=milliseconds(timeout_s) if "timeout" in told else key.timeout_ms,
         scope=declared.scope if raw.get("scope") else key.scope,
         expires_us=expires_us if "expires" in told else key.expires_us,
-        cheaper_model=rest.get("cheaper_model") if "cheaper_model" in told else key.cheaper_model,
-        webhook=rest.get("webhook") if "webhook" in told else key.webhook,
-        children=bool(rest.get("children")) if "children" in told else key.children,
+        cheaper_model=declared.cheaper_model if "cheaper_model" in told else key.cheaper_model,
+        webhook=webhook if "webhook" in told else key.webhook,
+        children=declared.children if "children" in told else key.children,
     )
     _ensure_effective(wanted, told)
     return wanted
+
+
+def _checked_webhook(told: Any) -> str | None:
+    if told is None:
+        return None
+    try:
+        return msgspec.convert(told, Webhook)
+    except msgspec.ValidationError:
+        raise BadRequest(
+            "webhook: expected a URL that starts with https:// or http://, "
+            f"of at most {WEBHOOK_MAX} characters.",
+            param="webhook",
+        ) from None
 
 
 def _limits(now: tuple[Limit, ...], then: tuple[Limit, ...], told: set[str]) -> tuple[Limit, ...]:

@@ -27,6 +27,8 @@ AWAY = {
     "webhook": "no_webhook",
 }
 """An option, and the flag that takes away what it gave."""
+ABSENT = (None, ())
+"""What an option says that was not given. An empty text was given."""
 
 
 def ceiling(text: str) -> tuple[str, Decimal]:
@@ -89,7 +91,7 @@ def read_rules(told: dict[str, Any]) -> dict[str, Any]:
         Mistake: two of them contradict, or a time has passed.
     """
     for values, flag in AWAY.items():
-        if told[values] and told[flag]:
+        if told[values] not in ABSENT and told[flag]:
             option = values.removesuffix("s") if values != "expires" else values
             both = f"--{option} and --{flag}".replace("_", "-")
             raise Mistake(f"{both} contradict each other: give one.")
@@ -103,7 +105,7 @@ def read_rules(told: dict[str, Any]) -> dict[str, Any]:
     if told["timeout"] is not None:
         rules["timeout"] = Decimal(str(told["timeout"])) if told["timeout"] else None
     for name, flag in AWAY.items():
-        if told[name] or told[flag]:
+        if told[name] not in ABSENT or told[flag]:
             rules[name] = list(told[name]) if name in LISTS else told[name]
     for name in ("scope", "children"):
         if told[name] is not None:
@@ -120,12 +122,10 @@ def ruled(key: Key, rules: dict[str, Any]) -> Key:
     told = dict(rules)
     if told.get("expires") is not None:
         told["expires"] = EPOCH + timedelta(microseconds=told["expires"])
-    if told.get("webhook") and not told["webhook"].startswith(("https://", "http://")):
-        raise Mistake("--webhook: expected an address, such as https://example.com/budgets.")
     try:
         return keys.ruled(key, told)
     except BadRequest as refused:
         where, _, said = refused.message.partition(": ")
         option = where.partition(".")[0].removesuffix("s").replace("_", "-") if said else ""
-        option = {"expire": "expires", "children": "children"}.get(option, option)
+        option = "expires" if option == "expire" else option
         raise Mistake(f"--{option}: {said}" if said else refused.message) from None

@@ -71,6 +71,8 @@ def test_a_key_is_made_changed_rotated_revoked_and_deleted(tmp_path: Path) -> No
         ({"name": "ci", "ceilings": {"5h": 9, "1d": 1}}, "ceilings.5h"),
         ({"name": "ci", "scope": "read", "rpm": 3}, "rpm"),
         ({"name": "ci", "cheaper_model": "sim/text"}, "cheaper_model"),
+        ({"name": "ci", "webhook": "ftp://x", "ceilings": {"1d": 1}}, "webhook"),
+        ({"name": "ci", "webhook": "https://example.com"}, "webhook"),
         ({"name": "ci", "expires": "2020-01-01T00:00:00Z"}, "expires"),
         ({"name": "a/b"}, "name"),
     ],

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from deeptoken.accounts import keys
-from deeptoken.accounts.keys import KeyShown
+from deeptoken.accounts.keys import KeyShown, Webhook
 from deeptoken.accounts.permissions import SCOPES, ensure_gives
 from deeptoken.api.management.route import Asked, Nothing, Page, Route, Slice, limit_of, one, sliced
 from deeptoken.errors import Conflict
@@ -37,7 +37,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     scope: Literal["call", "read", "manage"] | UnsetType = UNSET
     expires: datetime | UnsetType | None = UNSET
     cheaper_model: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType | None = UNSET
-    webhook: Annotated[str, Meta(pattern="^https?://", max_length=2_000)] | UnsetType | None = UNSET
+    webhook: Webhook | UnsetType | None = UNSET
     children: bool | UnsetType = UNSET
 
     def told(self) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Organizations: ``/api/orgs``. What is under one, ``/api/orgs/{slug}/...``, has modules of its own."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from deeptoken.accounts import members, organizations
+from deeptoken.accounts.keys import Webhook
 from deeptoken.accounts.organizations import OrganizationShown
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.keys import routes as key_routes
@@ -18,7 +19,6 @@ from deeptoken.store.queries.accounts import Organization, Seated
 from deeptoken.store.reads import Reader
 
 Mode = Literal["strict", "fallback"]
-Url = Annotated[str, Meta(pattern="^https?://", max_length=2_000)]
 ORG = "/api/orgs/{slug}"
 
 
@@ -48,7 +48,7 @@ class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     name: str | UnsetType = UNSET
     mode: Mode | UnsetType = UNSET
     budget_usd: Decimal | UnsetType | None = UNSET
-    webhook: Url | UnsetType | None = UNSET
+    webhook: Webhook | UnsetType | None = UNSET
 
 
 class Heir(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
