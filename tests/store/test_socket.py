@@ -9,12 +9,7 @@ from store_scene import COST, WALLET, call, fund, hold, settle, until
 
 from deeptoken.ledger.postings import Done, Grant, Held, OpenWallet, Posting, Rejected, Settled
 from deeptoken.money import usd
-from deeptoken.store.ledger import open_ledger, open_writer
-from deeptoken.store.queries.people import User
-from deeptoken.store.queries.statements import add_user
-from deeptoken.store.reads import Reader
-from deeptoken.store.remote import RemoteLedger, connect
-from deeptoken.store.socket import (
+from deeptoken.store.frames import (
     HEAD,
     Answers,
     Failed,
@@ -23,9 +18,14 @@ from deeptoken.store.socket import (
     Registered,
     decode_reply,
     read_frame,
-    socket_path,
     write_frame,
 )
+from deeptoken.store.ledger import open_ledger, open_writer
+from deeptoken.store.queries.people import User
+from deeptoken.store.queries.statements import add_user
+from deeptoken.store.reads import Reader
+from deeptoken.store.remote import RemoteLedger, connect
+from deeptoken.store.socket import socket_path
 from deeptoken.store.sqlite import StoreError
 from deeptoken.store.writer import Writer
 

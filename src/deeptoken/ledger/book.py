@@ -20,7 +20,7 @@ this and to a naive model of the same law, and compares every answer.
 After TigerBeetle's two-phase transfers (its docs/coding/two-phase-transfers.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -38,6 +38,7 @@ from deeptoken.ledger.payers import Payer, chosen, left, payers
 from deeptoken.ledger.postings import (
     Answer,
     Checkpoint,
+    Claim,
     Done,
     Extend,
     Fence,
@@ -55,6 +56,7 @@ from deeptoken.ledger.postings import (
     Settled,
     Sweep,
 )
+from deeptoken.ledger.reopening import in_order, put, reopen, rows
 from deeptoken.ledger.vault import Vault
 from deeptoken.money import AMOUNT_MAX, NanoUsd
 
@@ -93,21 +95,18 @@ class Book:
             self._vault.open(wallet.id)
         for lot in lots:
             self._vault.load(lot)
-        rests = []
-        for row in holds:
-            owner = self.wallets[row.call.wallet]
-            hold = OpenHold(row.call, owner, row.amount, row.used, row.tokens, row.epoch, row.created_us)
-            hold.written, hold.subjects, hold.fallback = True, row.subjects, row.fallback
-            if row.call.id.endswith(SECOND):
-                rests.append(hold)
-            else:
-                self._open(hold)
-        for rest in rests:
-            self.holds[rest.call.id.removesuffix(SECOND)].rest = rest
-            rest.wallet.holds[rest.call.id] = rest
-            rest.wallet.held += rest.amount
+        for row in in_order(holds):
+            put(row, self.holds, self.wallets).written = True
         if last_usage is not None:
             self._recent.starts_after(last_usage)
+
+    def reopen(self, told: Iterable[HoldRow], claims: Mapping[str, Claim]) -> None:
+        """Put what a process knows of its holds in the place of what was durable of them (`reopening.py`)."""
+        reopen(told, claims, self.holds, self.wallets, self._recent, self._claims, self._journal)
+
+    def rows(self, id: str) -> list[HoldRow]:
+        """An open hold as rows: its own, and that of its second wallet."""
+        return rows(self.holds.get(id))
 
     def post(self, posting: Posting, now_us: int, epoch: int = 0) -> Answer:
         """Apply one posting, for that process. The second time it changes nothing.

@@ -33,7 +33,7 @@ class Journal:
 
     def take(self) -> Changes:
         """All since the last time."""
-        holds = {id: _hold_row(hold) for id, hold in self._holds.items()}
+        holds = {id: hold_row(hold) for id, hold in self._holds.items()}
         for hold in self._holds.values():
             hold.written = True
         changes = Changes(
@@ -50,7 +50,8 @@ class Journal:
         return changes
 
 
-def _hold_row(hold: OpenHold) -> HoldRow:
+def hold_row(hold: OpenHold) -> HoldRow:
+    """As it is now."""
     return HoldRow(
         hold.call,
         NanoUsd(hold.amount),

@@ -7,6 +7,7 @@ open_ledger     post: through the writer that runs, else be the writer meanwhile
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from deeptoken.clock import LedgerClock
 from deeptoken.ledger.book import Book
 from deeptoken.ledger.changes import HoldRow, LotRow, WalletRow
 from deeptoken.ledger.lots import Order
-from deeptoken.ledger.postings import Answer, Posting
+from deeptoken.ledger.postings import Answer, Hold, Left, Posting, Room
 from deeptoken.money import NanoUsd, show
 from deeptoken.store.commit import FIRST_HASH, Committer, prepare
 from deeptoken.store.migrate import ensure_current, migrations
@@ -25,19 +26,38 @@ from deeptoken.store.past import DurablePast
 from deeptoken.store.queries import load, money
 from deeptoken.store.queries.commit import NEW_REPLICA
 from deeptoken.store.remote import connect
-from deeptoken.store.socket import open_door
+from deeptoken.store.socket import Door
 from deeptoken.store.sqlite import StoreError, WriterRuns, locked, numbered, open_writer_connection
-from deeptoken.store.writer import Writer
+from deeptoken.store.writer import Busy, Kept, Writer
 
 TRIES = 20
 TRY_AGAIN_S = 0.1
 """A writer that starts or stops has the lock and no socket: for so long a command waits for it."""
 
 
+decode_answers = msgspec.msgpack.Decoder(list[Answer | Busy]).decode
+
+
 class Ledger(Protocol):
     """What the gateway and the command line need of a store."""
 
     async def post(self, posting: Posting) -> Answer: ...
+
+
+class Gateways(Ledger, Protocol):
+    """What a gateway needs besides."""
+
+    @property
+    def failing(self) -> bool:
+        """Nothing can be written at the moment."""
+        ...
+
+    @property
+    def holds_open(self) -> int: ...
+    @property
+    def queue_length(self) -> int: ...
+    async def room_of(self, wallet: str) -> Room | None: ...
+    async def left_for(self, hold: Hold) -> list[Left]: ...
 
 
 @asynccontextmanager
@@ -47,12 +67,15 @@ async def open_writer(
     order: Order = "oldest_first",
     changed: Callable[[], None] | None = None,
     timed: Callable[[float], object] | None = None,
+    door: Door | None = None,
+    heirs: int = 0,
 ) -> AsyncIterator[Writer]:
     """Be the one writer of the database at `path`; a new one is made.
 
-    What a writer that died left open is settled at its checkpoints, durably, before this returns. Called on
-    the event loop are `changed`, when people, channels or prices changed, and `timed`, with the seconds of
-    each commit.
+    What a writer that died left open is settled at its checkpoints, durably, before this returns; but if
+    `heirs` processes go on that posted through it, they are waited for first. Called on the event loop are
+    `changed`, when people, channels or prices changed, and `timed`, with the seconds of each commit. `door`
+    lets other processes in.
 
     Raises:
         WriterRuns: another process writes it.
@@ -69,12 +92,17 @@ async def open_writer(
         stack.callback(past.close)
         book = Book(past, order=order)
         book.load(opened.wallets, opened.lots, opened.holds, last_usage=opened.last_usage)
-        writer = Writer(book, past, clock, epoch=opened.epoch, changed=changed, timed=timed)
+        door = door or Door()
+        told = door.changed if changed is None else partial(_both, door.changed, changed)
+        writer = Writer(book, past, clock, epoch=opened.epoch, changed=told, timed=timed)
         writer.start(_committer(connection, opened, writer))
         try:
-            for epoch in opened.orphaned:
-                await writer.fence(epoch)
-            async with open_door(writer, path):
+            if heirs:
+                writer.expect(opened.kept, heirs)
+            else:
+                for epoch in opened.kept:
+                    await writer.fence(epoch)
+            async with door.open(writer, path):
                 yield writer
         finally:
             await writer.stop()
@@ -109,7 +137,8 @@ class Opened(msgspec.Struct):
     """What a writer starts from."""
 
     epoch: int
-    orphaned: list[int]
+    kept: dict[int, Kept]
+    """The epochs that were not ended."""
     head: bytes
     latest_us: int
     wallets: list[WalletRow]
@@ -133,7 +162,10 @@ def _load(connection: apsw.Connection) -> Opened:
     head, committed_us = connection.execute(load.HEAD).fetchone() or (FIRST_HASH, 0)
     opened = Opened(
         epoch=connection.execute(load.LAST_EPOCH).get + 1,
-        orphaned=[epoch for (epoch,) in connection.execute(load.ORPHANED_EPOCHS)],
+        kept={
+            epoch: Kept(batch_no, [] if answers is None else decode_answers(answers))
+            for epoch, batch_no, answers in connection.execute(load.ORPHANED_EPOCHS)
+        },
         head=head,
         latest_us=max(committed_us, connection.execute(load.LATEST_TIME).get),
         wallets=money.wallet_rows(connection),
@@ -143,6 +175,11 @@ def _load(connection: apsw.Connection) -> Opened:
     )
     _ensure_sound(opened)
     return opened
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> None:
+    first()
+    second()
 
 
 def _ensure_sound(opened: Opened) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deeptoken.errors import Overloaded
 from deeptoken.ledger.postings import Answer, Posting
-from deeptoken.store.socket import (
+from deeptoken.store.frames import (
     OPERATIONS_MOST,
     Answers,
     Failed,
@@ -20,9 +20,9 @@ from deeptoken.store.socket import (
     Registered,
     decode_reply,
     read_frame,
-    socket_path,
     write_frame,
 )
+from deeptoken.store.socket import socket_path
 from deeptoken.store.sqlite import StoreError
 from deeptoken.store.writer import Busy
 
@@ -103,7 +103,9 @@ class RemoteLedger:
             raise StoreError("The process that writes the database does not answer. Try again.") from error
         if frame is None:
             raise StoreError("The process that writes the database has gone. Try again.")
-        reply: Registered | Answers | Failed = decode_reply(frame)
+        reply = decode_reply(frame)
+        if not isinstance(reply, Registered | Answers | Failed):
+            raise StoreError("The writer answered what was not asked.")
         return reply
 
 

@@ -1,10 +1,7 @@
-"""The writer's door for other processes: a socket beside the database, mode 0600.
+"""The writer's door for other processes: a socket beside the database, mode 0600; `frames.py` has the words.
 
-A frame is 4 bytes of length (big-endian) and msgpack. A connection registers first, which gives it its
-epoch; then it has one batch on its way at a time. When it closes, its epoch is fenced.
-
-    Register -> Registered(epoch)
-    Operations(batch_no, operations) -> Answers(batch_no, answers) | Failed(why)
+A batch is answered when it is durable, or at once if it need not be. What else a worker asks is answered
+beside it, so that no batch waits for a question.
 """
 
 import asyncio
@@ -12,113 +9,49 @@ import hashlib
 import logging
 import os
 import socket
-import struct
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from deeptoken.ledger.postings import (
-    Answer,
-    Checkpoint,
-    Edit,
-    Extend,
-    Fence,
-    Grant,
-    Hold,
-    OpenWallet,
-    Posting,
-    Refund,
-    Settle,
-    Statement,
-    Sweep,
+from deeptoken.ledger.changes import HoldRow
+from deeptoken.ledger.postings import Checkpoint, Extend, Hold
+from deeptoken.store.frames import (
+    OPERATIONS_MOST,
+    Answers,
+    AnyEdit,
+    AnyStatement,
+    Changed,
+    Failed,
+    Gather,
+    Gathered,
+    Look,
+    Looked,
+    ReadOperations,
+    Register,
+    Registered,
+    Reread,
+    Resume,
+    Tell,
+    Told,
+    decode_request,
+    frame,
+    read_frame,
 )
 from deeptoken.store.sqlite import StoreError
-from deeptoken.store.writer import Busy, Writer
+from deeptoken.store.writer import Writer
 
 PATH_MOST = 100
 """A socket's path has room for 107 bytes on Linux and 103 elsewhere."""
-FRAME_MOST = 32 * 1024 * 1024
-OPERATIONS_MOST = 512
-HEAD = struct.Struct(">I")
+GATHER_S = 1.0
+"""How long a worker may take to say what it has counted; a busy one is left out."""
+UNREAD_MOST = 64 * 1024 * 1024
+"""A process that reads its answers no more is cut off."""
 
 log = logging.getLogger("deeptoken.store")
-
-
-class Register(msgspec.Struct, frozen=True, tag="register"):
-    pass
-
-
-class Operations(msgspec.Struct, frozen=True, tag="operations"):
-    epoch: int
-    batch_no: int
-    operations: tuple[Posting, ...]
-
-
-class AnyStatement(msgspec.Struct, frozen=True, tag="statement"):
-    """A `Statement` as it is read: msgspec cannot tell text from bytes in one union."""
-
-    name: str
-    parameters: tuple[Any, ...]
-
-    def checked(self) -> Statement:
-        """Raises `StoreError` where a parameter is no value of a database."""
-        for value in self.parameters:
-            if not isinstance(value, str | int | bytes | None):
-                raise StoreError(f"A parameter of {self.name!r} is neither text, number, bytes nor nothing.")
-        return Statement(name=self.name, parameters=self.parameters)
-
-
-class AnyEdit(msgspec.Struct, frozen=True, tag="edit"):
-    """An `Edit` as it is read."""
-
-    steps: tuple[AnyStatement, ...]
-
-    def checked(self) -> Edit:
-        """Raises `StoreError`, as its steps do."""
-        return Edit(steps=tuple(step.checked() for step in self.steps))
-
-
-class ReadOperations(msgspec.Struct, frozen=True, tag="operations"):
-    """`Operations` as they are read."""
-
-    epoch: int
-    batch_no: int
-    operations: tuple[
-        Hold
-        | Extend
-        | Checkpoint
-        | Settle
-        | OpenWallet
-        | Grant
-        | Refund
-        | Fence
-        | Sweep
-        | AnyStatement
-        | AnyEdit,
-        ...,
-    ]
-
-
-class Registered(msgspec.Struct, frozen=True, tag="registered"):
-    epoch: int
-
-
-class Answers(msgspec.Struct, frozen=True, tag="answers"):
-    batch_no: int
-    answers: Sequence[Answer | Busy]
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    why: str
-
-
-encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Register | ReadOperations).decode
-decode_reply = msgspec.msgpack.Decoder(Registered | Answers | Failed).decode
 
 
 def socket_path(database: Path) -> Path:
@@ -130,88 +63,187 @@ def socket_path(database: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"deeptoken-{mark}.sock"
 
 
-async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
-    """The next frame, None at the end.
+class Door:
+    """Who is connected. `report` gives what the writer itself has counted."""
 
-    Raises:
-        StoreError: it is too long.
-    """
-    try:
-        (length,) = HEAD.unpack(await reader.readexactly(HEAD.size))
-        if length > FRAME_MOST:
-            raise StoreError(f"A frame of {length} bytes is too long; {FRAME_MOST} is the most.")
-        return await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
+    def __init__(self, report: Callable[[], bytes] | None = None) -> None:
+        self._report = report
+        self._visits: dict[_Visit, asyncio.Task[None]] = {}
+        self._questions = 0
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
 
+    @property
+    def followers(self) -> list["_Visit"]:
+        return [visit for visit in self._visits if visit.follows]
 
-async def write_frame(writer: asyncio.StreamWriter, message: msgspec.Struct) -> None:
-    body = encode(message)
-    writer.write(HEAD.pack(len(body)) + body)
-    await writer.drain()
+    def changed(self) -> None:
+        """People, channels or prices were written: all that follow are told, before who wrote it is."""
+        for visit in self.followers:
+            visit.say(Changed())
 
+    def reread(self) -> None:
+        """The file was declared anew."""
+        for visit in self.followers:
+            visit.say(Reread())
 
-@asynccontextmanager
-async def open_door(ledger: Writer, database: Path) -> AsyncIterator[Path]:
-    """Let other processes post until the end of the block. The caller holds the lock of the database."""
-    path = socket_path(database)
-    path.unlink(missing_ok=True)  # Left by a process that was killed: whoever has the lock owns the name.
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    path.chmod(0o600)  # Before it listens, so that there is no moment in which others could connect.
-    visitors: set[asyncio.Task[None]] = set()
+    async def gather(self, asking: "_Visit") -> list[bytes]:
+        """What the others have counted, and the writer."""
+        questions = []
+        for visit in self.followers:
+            if visit is not asking:
+                self._questions += 1
+                questions.append(self._questions)
+                self._asked[self._questions] = asyncio.get_running_loop().create_future()
+                visit.say(Tell(self._questions))
+        answers = [self._asked[number] for number in questions]
+        if answers:
+            await asyncio.wait(answers, timeout=GATHER_S)
+        for number in questions:
+            del self._asked[number]
+        told = [answer.result() for answer in answers if answer.done()]
+        return told if self._report is None else [*told, self._report()]
 
-    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        visitors.add(task)
-        task.add_done_callback(visitors.discard)
+    def told(self, number: int, report: bytes) -> None:
+        answer = self._asked.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(report)
+
+    @asynccontextmanager
+    async def open(self, ledger: Writer, database: Path) -> AsyncIterator[Path]:
+        """Let other processes post until the end of the block. The caller holds the lock of the database."""
+        path = socket_path(database)
+        path.unlink(missing_ok=True)  # Left by a process that was killed: whoever has the lock owns the name.
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        path.chmod(0o600)  # Before it listens, so that there is no moment in which others could connect.
+
+        async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            visit = _Visit(self, ledger, writer)
+            self._visits[visit] = task
+            try:
+                await visit.serve(reader)
+            except asyncio.CancelledError:
+                # The door closes; a task that ends as cancelled would be reported by the stream's callback.
+                pass
+            finally:
+                del self._visits[visit]
+                writer.close()
+
+        server = await asyncio.start_unix_server(visit, sock=listener)
         try:
-            await _serve(ledger, reader, writer)
-        except asyncio.CancelledError:
-            pass  # The door closes; a task that ends as cancelled would be reported by the stream's callback.
+            yield path
         finally:
-            writer.close()
+            server.close()
+            tasks = list(self._visits.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            path.unlink(missing_ok=True)
 
-    server = await asyncio.start_unix_server(visit, sock=listener)
-    try:
-        yield path
-    finally:
-        server.close()
-        for task in visitors:
-            task.cancel()
-        await asyncio.gather(*visitors, return_exceptions=True)
-        path.unlink(missing_ok=True)
-
-
-async def _serve(ledger: Writer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    epoch = 0
-    try:
-        while (frame := await read_frame(reader)) is not None:
-            request = decode_request(frame)
-            if isinstance(request, Register):
-                epoch = epoch or await ledger.register()
-                await write_frame(writer, Registered(epoch=epoch))
-            elif request.epoch != epoch or len(request.operations) > OPERATIONS_MOST:
-                await write_frame(
-                    writer, Failed(why="This connection has another epoch, or the batch is too long.")
-                )
-            else:
-                await write_frame(writer, await _apply(ledger, request))
-    except (StoreError, msgspec.ValidationError, msgspec.DecodeError, ConnectionError) as error:
-        log.warning("a process that writes through this one was cut off: %s", error)
-    finally:
-        if epoch:
-            await ledger.fence(epoch)
+    async def empty(self) -> None:
+        """Wait until everybody has gone."""
+        while self._visits:
+            await asyncio.wait(list(self._visits.values()))
 
 
-async def _apply(ledger: Writer, batch: ReadOperations) -> Answers | Failed:
-    try:
-        operations = [
-            operation.checked() if isinstance(operation, AnyStatement | AnyEdit) else operation
-            for operation in batch.operations
-        ]
-        answers = await ledger.apply(batch.epoch, batch.batch_no, operations)
-    except StoreError as error:
-        return Failed(why=error.message)
-    return Answers(batch_no=batch.batch_no, answers=answers)
+class _Visit:
+    """One connection, from its first frame to its last."""
+
+    def __init__(self, door: Door, ledger: Writer, writer: asyncio.StreamWriter) -> None:
+        self.follows = False
+        self._door = door
+        self._ledger = ledger
+        self._writer = writer
+        self._epoch = 0
+        self._batch: asyncio.Task[None] | None = None
+        self._beside: set[asyncio.Task[None]] = set()
+
+    def say(self, message: msgspec.Struct) -> None:
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() > UNREAD_MOST:
+            transport.abort()
+        elif not transport.is_closing():
+            transport.write(frame(message))
+
+    async def serve(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while (data := await read_frame(reader)) is not None:
+                await self._take(data)
+        except (StoreError, KeyError, msgspec.ValidationError, msgspec.DecodeError, ConnectionError) as error:
+            log.warning("a process that writes through this one was cut off: %s", error)
+        finally:
+            self.follows = False
+            for task in self._beside:
+                task.cancel()
+            if self._epoch:
+                await self._ledger.fence(self._epoch)
+
+    async def _take(self, data: bytes) -> None:
+        match decode_request(data):
+            case Register(follows=follows):
+                self._epoch = self._epoch or await self._ledger.register(follows=follows)
+                self.follows = follows
+                self.say(Registered(epoch=self._epoch))
+            case Resume() as told if not self._epoch:
+                self._resume(told)
+            case ReadOperations() as batch:
+                self._operations(batch)
+            case Look() as look:
+                self.say(self._looked(look))
+            case Gather(number=number):
+                self._aside(self._gathered(number))
+            case Told(number=number, report=report):
+                self._door.told(number, report)
+            case _:
+                self.say(Failed(why="This connection has an epoch already."))
+
+    def _resume(self, told: Resume) -> None:
+        try:
+            self._ledger.resume(told.epoch, told.batch_no, told.holds, told.claims)
+        except StoreError as error:
+            self.say(Failed(why=error.message))
+            return
+        self._epoch, self.follows = told.epoch, True
+        self.say(Registered(epoch=self._epoch))
+
+    def _operations(self, batch: ReadOperations) -> None:
+        busy = self._batch is not None and not self._batch.done()
+        if busy or not self._epoch or batch.epoch != self._epoch or len(batch.operations) > OPERATIONS_MOST:
+            self.say(Failed(why="Another epoch, a batch before the last was answered, or one too long."))
+        else:
+            self._batch = self._aside(self._apply(batch))
+
+    async def _apply(self, batch: ReadOperations) -> None:
+        try:
+            operations = [
+                operation.checked() if isinstance(operation, AnyStatement | AnyEdit) else operation
+                for operation in batch.operations
+            ]
+            answers = await self._ledger.apply(batch.epoch, batch.batch_no, operations)
+        except StoreError as error:
+            self.say(Failed(why=error.message))
+            return
+        holds: list[HoldRow] = []
+        if self.follows:
+            for operation in operations:
+                if isinstance(operation, Hold):
+                    holds += self._ledger.book.rows(operation.call.id)
+                elif isinstance(operation, Extend | Checkpoint):
+                    holds += self._ledger.book.rows(operation.id)
+        self.say(Answers(batch_no=batch.batch_no, answers=answers, holds=holds))
+
+    def _looked(self, look: Look) -> Looked:
+        if look.hold is not None:
+            return Looked(look.number, left=self._ledger.left(look.hold))
+        return Looked(look.number, room=self._ledger.room(look.wallet))
+
+    async def _gathered(self, number: int) -> None:
+        self.say(Gathered(number, await self._door.gather(self)))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task

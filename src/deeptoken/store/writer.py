@@ -10,16 +10,18 @@ takes nothing with it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from deeptoken.clock import LedgerClock, monotonic
 from deeptoken.errors import Overloaded
 from deeptoken.ledger.book import Book
+from deeptoken.ledger.changes import HoldRow
 from deeptoken.ledger.postings import (
     Answer,
     Checkpoint,
+    Claim,
     Done,
     Edit,
     Extend,
@@ -44,6 +46,8 @@ LINGER_S = 0.05
 """How long a change that nobody waits for may stay in memory only."""
 BATCH_OPERATIONS = 512
 """So many of them go to the disk at once."""
+RESUME_S = 5.0
+"""How long processes that outlive their writer have to come to the next one."""
 STOP_SECONDS = 10.0
 """How long the last commits are tried before a stop gives up."""
 
@@ -54,6 +58,13 @@ log = logging.getLogger("deeptoken.store")
 
 class Busy(msgspec.Struct, frozen=True, tag="busy"):
     """A hold that was refused because of load (`Overloaded` for who asked)."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Of an epoch that another writer gave: its last durable batch, and what that was answered."""
+
+    batch_no: int
+    answers: list[Answer | Busy]
 
 
 class Peer(msgspec.Struct):
@@ -109,6 +120,10 @@ class Writer:
         self._flush_soon = False
         self._failing = False
         self._closed = False
+        self._kept: dict[int, Kept] = {}
+        """The epochs that a writer before this one gave, whose processes may still come."""
+        self._missing = 0
+        self._giving_up: asyncio.TimerHandle | None = None
 
     @property
     def queue_length(self) -> int:
@@ -135,6 +150,51 @@ class Writer:
     def start(self, committer: Committer) -> None:
         self._committer = committer
         committer.start()
+
+    def expect(self, kept: dict[int, "Kept"], processes: int) -> None:
+        """So many processes go on that posted through a writer that died: until each has come, or a while has
+        passed, no new hold is given, since nobody knows what they hold."""
+        self._kept, self._missing = kept, processes
+        self._giving_up = self._loop.call_later(RESUME_S, self._all_here)
+
+    def resume(
+        self, epoch: int, batch_no: int, holds: Sequence[HoldRow], claims: Mapping[str, Claim]
+    ) -> None:
+        """A process goes on under its epoch: its last answered batch, and what it holds.
+
+        Raises:
+            StoreError: the epoch is over.
+        """
+        kept = self._kept.get(epoch)
+        if kept is None or any(
+            row.epoch != epoch or row.call.wallet not in self.book.wallets for row in holds
+        ):
+            raise StoreError(f"Epoch {epoch} is over: its holds were settled. Register anew.")
+        del self._kept[epoch]
+        peer = self.peers[epoch] = Peer(batch_no=batch_no)
+        if kept.batch_no == batch_no + 1:
+            # It was durable, and its answer was lost.
+            peer.batch_no, peer.answers = kept.batch_no, self._loop.create_future()
+            peer.answers.set_result(kept.answers)
+        self.book.reopen(holds, claims)
+        self._touch()
+        self._has_come()
+
+    def _has_come(self) -> None:
+        self._missing -= 1
+        if self._giving_up is not None and self._missing <= 0:
+            self._all_here()
+
+    def _all_here(self) -> None:
+        """Who has not come by now does not come: what is left of them is settled."""
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+        for epoch in self._kept:
+            self._end(epoch, "fenced")
+            self.book.post(Fence(epoch=epoch), self._clock.now_us(), self.epoch)
+        self._kept = {}
+        self._touch()
 
     async def post(self, posting: Posting) -> Answer:
         """Apply a posting.
@@ -176,20 +236,33 @@ class Writer:
             self._wait()
         return await asyncio.shield(peer.answers)
 
-    async def register(self) -> int:
+    async def register(self, *, follows: bool = False) -> int:
         """A new epoch, for a process that posts through this one."""
         self._last_epoch += 1
         epoch = self._last_epoch
         self._writes.append((sql.NEW_REPLICA, (epoch, self._clock.now_us())))
         await self._durable(NOTHING)
         self.peers[epoch] = Peer()
+        if follows:
+            self._has_come()
         return epoch
 
     async def fence(self, epoch: int, state: str = "fenced") -> Answer:
         """A process is gone: settle its holds at their checkpoints. Its later batches are refused."""
+        self._end(epoch, state)
+        return await self.post(Fence(epoch=epoch))
+
+    def _end(self, epoch: int, state: str) -> None:
         self.peers.pop(epoch, None)
         self._writes.append((sql.END_REPLICA, (epoch, state, self._clock.now_us())))
-        return await self.post(Fence(epoch=epoch))
+
+    async def room_of(self, wallet: str) -> Room | None:
+        """As `room`, for who does not know whether this is the process that writes."""
+        return self.room(wallet)
+
+    async def left_for(self, hold: Hold) -> list[Left]:
+        """As `left`."""
+        return self.left(hold)
 
     async def stop(self) -> None:
         """Make everything durable, end the epoch, end the thread. What is posted after it is refused.
@@ -200,8 +273,9 @@ class Writer:
             StoreError: the database did not take the last commits.
         """
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._giving_up):
+            if timer is not None:
+                timer.cancel()
         giving_up = self._loop.call_later(STOP_SECONDS, self._thread().give_up)
         try:
             self.book.post(Fence(epoch=self.epoch), self._clock.now_us(), self.epoch)
@@ -219,8 +293,10 @@ class Writer:
         now_us = self._clock.now_us()
         if type(posting) is Hold:
             since_us = self._flying_since_us or self._waiting_since_us
-            if self._failing or (
-                since_us and (now_us - since_us > QUEUE_US or self.queue_length > QUEUE_LENGTH)
+            if (
+                self._failing
+                or self._giving_up is not None
+                or (since_us and (now_us - since_us > QUEUE_US or self.queue_length > QUEUE_LENGTH))
             ):
                 raise Overloaded
         elif isinstance(posting, Statement | Edit):

@@ -1,10 +1,9 @@
 """What the writer reads before it starts."""
 
 ORPHANED_EPOCHS = """
-select epoch from replica where state = 'live'
-union
-select epoch from hold
-order by 1
+select epoch, batch_no, answers from replica
+where state = 'live' or epoch in (select epoch from hold)
+order by epoch
 """
 LAST_EPOCH = "select coalesce(max(epoch), 0) from replica"
 HEAD = "select hash, committed_us from batch order by epoch desc, batch_no desc limit 1"
