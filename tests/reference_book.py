@@ -48,6 +48,13 @@ class ReferenceBook(Limited):
             if run.end is None:
                 run.claim = run.first = None
 
+    def writer_died(self) -> None:
+        """First answers and limits were in its memory only; what is held, others told."""
+        self.limits.clear()
+        for run in self.runs.values():
+            if run.end is None:
+                run.first = None
+
     # Lots.
 
     def lapse(self, wallet: str, now: int) -> bool:

@@ -44,9 +44,10 @@ BORDERS = {
     "src/deeptoken/cli/main.py": 1,
     "src/deeptoken/jobs.py": 1,
     "src/deeptoken/store/commit.py": 1,
+    "src/deeptoken/workers.py": 1,
 }
-"""Where any exception is caught, at most how often: a request, a job, a command, and a call of the loop that
-has a task waiting for it."""
+"""Where any exception is caught, at most how often: a request, a job, a command, a process, and a call of the
+loop that has a task waiting for it."""
 
 WHOLE = ("src/deeptoken/money.py", "src/deeptoken/ledger/", "src/deeptoken/catalog/price.py")
 """Where money is counted: whole numbers only."""

@@ -36,6 +36,8 @@ MODALITIES = ("text", "image", "audio", "video", "file")
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
 
+WORKERS_MAX = 64
+
 
 class Sources(NamedTuple):
     """Where secrets and files come from, and which secrets stood in the file itself."""
@@ -89,7 +91,7 @@ def server_fields(sources: Sources) -> dict[str, Field]:
     return {
         "host": Field(text, textual=True),
         "port": Field(whole(0, 65_535)),
-        "workers": Field(_one_worker),
+        "workers": Field(_workers),
         "trusted_proxies": Field(many(network), listed=True),
         "tls": Field(lambda raw, path: Tls(**read_table(raw, path, tls)), inner=tls),
         "metrics_token": Field(sources.secret, textual=True),
@@ -216,10 +218,11 @@ def unique(values: list[tuple[str, Path]], what: str) -> None:
         seen.add(name)
 
 
-def _one_worker(value: Any, path: Path) -> int:
-    if whole(1)(value, path) > 1:
-        raise Wrong(path, "this version runs one worker: workers = 1")
-    return 1
+def _workers(value: Any, path: Path) -> int:
+    count = whole(1)(value, path)
+    if count > WORKERS_MAX:
+        raise expected(f"at most {WORKERS_MAX} workers", value, path)
+    return count
 
 
 def _channel_models(value: Any, path: Path) -> dict[str, str]:

@@ -30,6 +30,7 @@ SERVE = (sys.executable, "-m", "deeptoken")
 CONFIGURATION = """
 [server]
 port = 0
+workers = {workers}
 heartbeat_seconds = 600
 
 [database]
@@ -85,14 +86,15 @@ class Draw:
 class Gateway:
     """The process, in a folder that outlives it. `grants` are the wallets, by their owners' names."""
 
-    def __init__(self, folder: Path, grants: dict[str, str]) -> None:
+    def __init__(self, folder: Path, grants: dict[str, str], workers: int = 1) -> None:
         self.folder = folder
         self.database = folder / "deeptoken.db"
         self.configuration = folder / "deeptoken.toml"
         self.keys = {name: ids.new_secret() for name in grants}
         owners = [OWNER.format(name=name, grant=grant, key=self.keys[name]) for name, grant in grants.items()]
-        self.configuration.write_text(CONFIGURATION.format() + "".join(owners))
+        self.configuration.write_text(CONFIGURATION.format(workers=workers) + "".join(owners))
         self.port = 0
+        self.size = workers + 1
         self.starts = 0
         self.kills = 0
         self.process: subprocess.Popen[bytes]
@@ -135,6 +137,23 @@ class Gateway:
     def kill(self) -> None:
         """Like a power cut for this one process: no handler runs, nothing is written any more."""
         self.process.kill()
+
+    @property
+    def writer(self) -> int:
+        """The process that has the database."""
+        return int(self.database.with_name("deeptoken.db.lock").read_text())
+
+    @property
+    def family(self) -> list[int]:
+        """The processes that it started."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def await_heir(self, killed: int) -> None:
+        """Until one of its processes that was killed is replaced."""
+        self._waits = 0
+        while killed in self.family or len(self.family) < self.size:
+            self._wait_a_little()
 
     def await_kill(self) -> None:
         ended = self.process.wait(SECONDS_MAX)

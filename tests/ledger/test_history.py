@@ -8,15 +8,20 @@ from hypothesis import strategies as st
 
 from deeptoken.ledger import past, windows
 from deeptoken.ledger.book import Book
-from deeptoken.ledger.postings import Answer, Held, Refused, Rejected
+from deeptoken.ledger.postings import Answer, Checkpoint, Extend, Held, Hold, Refused, Rejected
 from reference_book import START_US, ReferenceBook, epoch_of, histories
 from reference_histories import Step
 from reference_rows import Rows
 
 Pauses = list[str]
-"""What happens after a step: nothing, the changes are written, or they are and the process starts anew."""
+"""What happens after a step: nothing, the changes are written, they are and the process starts anew, or it
+dies without, and is told by those who go on what they hold."""
 
+IN_MEMORY = (Hold, Extend, Checkpoint)
 pauses = st.lists(st.sampled_from(["", "write", "write", "restart"]), min_size=1, max_size=6)
+
+
+deaths = st.lists(st.sampled_from(["", "", "write", "death"]), min_size=1, max_size=6)
 
 
 def plain(answer: Answer, *, waits: bool = True) -> Answer:
@@ -51,20 +56,31 @@ def assert_same_state(book: Book, model: ReferenceBook) -> None:
     }
 
 
-def play(history: list[Step], pauses: Pauses, *, order: str = "oldest_first", waits: bool = True) -> Rows:
+def play(
+    history: list[Step],
+    pauses: Pauses,
+    *,
+    order: str = "oldest_first",
+    waits: bool = True,
+    instantly: bool = False,
+) -> Rows:
+    """`instantly`: what is answered when it is durable only is written before the next step; what lapsed too,
+    since what lapses again later is as right and not the same."""
     rows = Rows(expiring_first=order == "expiring_first")
     model = ReferenceBook(expiring_first=order == "expiring_first")
     book = restarted(rows, order=order)
     now, waiting = START_US, 0
     for number, (delta, posting) in enumerate(history):
         now += delta
+        balances = [wallet.balance for wallet in book.wallets.values()]
         answer = book.post(posting, now, epoch_of(posting))
         expected = model.post(posting, now, epoch_of(posting))
         assert plain(answer, waits=waits) == plain(expected, waits=waits), (number, posting)
         assert_same_state(book, model)
         waiting += 1
         pause = pauses[number % len(pauses)]
-        if pause:
+        lapsed = balances != [wallet.balance for wallet in book.wallets.values()]
+        if pause not in ("", "death") or (instantly and (lapsed or not isinstance(posting, IN_MEMORY))):
             changes = book.take()
             if waiting == 1:
                 rows.check_draws(changes)
@@ -74,6 +90,13 @@ def play(history: list[Step], pauses: Pauses, *, order: str = "oldest_first", wa
         if pause == "restart":
             book = restarted(rows, order=order)
             model.restart()
+        if pause == "death":
+            held = [row for id in book.holds for row in book.rows(id)]
+            claims = {id: hold.claim for id, hold in book.holds.items() if hold.claim is not None}
+            book = restarted(rows, order=order)
+            book.reopen(held, claims)
+            model.writer_died()
+            assert_same_state(book, model)
     return rows
 
 
@@ -81,6 +104,14 @@ def play(history: list[Step], pauses: Pauses, *, order: str = "oldest_first", wa
 @settings(max_examples=150, deadline=None)
 def test_the_book_answers_as_the_model_does_and_its_rows_balance(history: list[Step], pauses: Pauses) -> None:
     play(history, pauses)
+
+
+@given(history=histories, pauses=deaths)
+@settings(max_examples=150, deadline=None)
+def test_a_writer_that_dies_loses_nothing_that_processes_tell_the_next_one(
+    history: list[Step], pauses: Pauses
+) -> None:
+    play(history, pauses, instantly=True)
 
 
 @given(history=histories)

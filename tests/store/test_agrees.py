@@ -15,8 +15,9 @@ from deeptoken.clock import LedgerClock
 from deeptoken.ledger import past, windows
 from deeptoken.ledger.postings import Answer, Fence, Held, OpenWallet, Posting, Refused, Rejected
 from deeptoken.store.ledger import open_writer
+from deeptoken.store.peers import Busy
 from deeptoken.store.reads import Reader
-from deeptoken.store.writer import Busy, Writer
+from deeptoken.store.writer import Writer
 from reference_book import START_US, ReferenceBook, epoch_of, histories
 from reference_histories import Step
 

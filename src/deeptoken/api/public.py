@@ -2,7 +2,7 @@
 
 import hmac
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,6 @@ from deeptoken.api.management.serve import request_ids
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.listing import entry
 from deeptoken.errors import DeeptokenError, MethodNotAllowed, NotFound, PermissionDenied
-from deeptoken.observe.metrics import Metrics
 from deeptoken.settings import Server
 
 GROUP_SHOWN = "free"
@@ -27,21 +26,26 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FORWARDED = ("forwarded", "x-forwarded-for", "via")
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What operators read, of one process or of all of them."""
+
+    metrics: Callable[[], Awaitable[bytes]]
+    health: Callable[[], Awaitable[dict[str, Any]]]
+
+
 class Public:
-    """The routes outside ``/v1``. `catalog`, `state` and `health` are asked at each request."""
+    """The routes outside ``/v1``. `catalog`, `state` and `told` are asked at each request."""
 
     def __init__(
         self,
         catalog: Callable[[], Catalog],
         state: Callable[[], dict[str, Any]],
-        health: Callable[[], dict[str, Any]],
-        metrics: Metrics,
+        told: Told,
         server: Server,
     ) -> None:
         self._catalog = catalog
         self._state = state
-        self._health = health
-        self._metrics = metrics
+        self._told = told
         self._server = server
 
     def application(self, managed: Sequence[Route] = ()) -> Starlette:
@@ -80,7 +84,7 @@ class Public:
     async def readyz(self, request: Request) -> Response:
         """Whether a balancer should send calls here; for who may read the metrics, how the channels stand."""
         state = self._state()
-        told = state | self._health() if self._may_read(request) else state
+        told = state | await self._told.health() if self._may_read(request) else state
         return _json(request, told, status=200 if state["ready"] else 503)
 
     async def metrics(self, request: Request) -> Response:
@@ -93,7 +97,7 @@ class Public:
             if self._server.metrics_token is not None:
                 raise PermissionDenied("Send the metrics token: Authorization: Bearer ...")
             raise PermissionDenied("Without server.metrics_token, /metrics answers this machine only.")
-        return Response(self._metrics.page(), media_type=METRICS_TYPE, headers=request_ids(request))
+        return Response(await self._told.metrics(), media_type=METRICS_TYPE, headers=request_ids(request))
 
     def _may_read(self, request: Request) -> bool:
         """What is the operator's: the names of channels, and what is wrong with them."""

@@ -25,7 +25,9 @@ from deeptoken.money import NanoUsd
 class Purse(Protocol):
     """What the ledger knows of a caller's money."""
 
-    def left(self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int, full: NanoUsd) -> list[Left]:
+    async def left(
+        self, caller: Caller, *, minimum: NanoUsd, tokens_minimum: int, full: NanoUsd
+    ) -> list[Left]:
         """What the wallet that would pay and limits leave for a hold of at least that and at most `full`."""
 
     async def recent_answers(self, wallet: str, model: str) -> list[int]:
@@ -43,7 +45,7 @@ async def quoted(gateway: Gateway, purse: Purse, call: Inbound, peer: Peer) -> d
     costs = Costs(sought.chat, models, sought.ratio_ppm)
     recent = await purse.recent_answers(caller.wallet, models[0].id)
     tokens, full = costs.prompt + costs.first, least(costs.full, call.cost_max)
-    left = purse.left(caller, minimum=costs.needed, tokens_minimum=tokens, full=full)
+    left = await purse.left(caller, minimum=costs.needed, tokens_minimum=tokens, full=full)
     told = quote(sought, made, caller.group, costs, bounds(costs, left, call.cost_max), recent)
     if caller.fallback is not None:
         told["payer"] = caller.fallback_owner if left[0].subject == caller.fallback else caller.owner

@@ -1,5 +1,6 @@
 """The HTTP server: uvicorn's, with our connections (`connection.py`), on a socket that `app.py` opens."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.config import Config
 
+from deeptoken.api.acceptor import Acceptor, Seat
 from deeptoken.api.connection import Hot, protocol
 from deeptoken.settings import ConfigError
 from deeptoken.settings import Server as Settings
@@ -20,19 +22,46 @@ BACKLOG = 2048
 class Server(uvicorn.Server):
     """uvicorn's server, without its signals: `app.py` decides when it ends."""
 
-    listening: Callable[[str], None] | None = None
+    listening: Callable[[str], object] | None = None
     """Told the address, once connections are taken there."""
+    seat: Seat | None = None
+    """Where several workers share the socket."""
+
+    _acceptor: Acceptor | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self.seat is None:
+            await super().startup(sockets)
+        else:
+            await self._share(self.seat)
         if self.listening is not None and self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             scheme = "https" if self.config.is_ssl else "http"
             self.listening(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def _share(self, seat: Seat) -> None:
+        """As uvicorn's `startup`, but that connections are left to others who have fewer."""
+        await self.lifespan.startup()
+        state = self.server_state
+
+        def protocol() -> asyncio.Protocol:
+            connection: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # ours
+                config=self.config, server_state=state, app_state=self.lifespan.state
+            )
+            return connection
+
+        self._acceptor = Acceptor(seat, protocol, self.config.ssl, lambda: len(state.connections))
+        self.servers = [self._acceptor]  # type: ignore[list-item] # what uvicorn asks of them, it has
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._acceptor is not None:
+            self._acceptor.count()
+        return await super().on_tick(counter)
 
 
 def listen(settings: Settings) -> socket.socket:

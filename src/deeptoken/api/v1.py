@@ -78,7 +78,7 @@ OPERATORS = ("credential", "misconfigured")
 class Books(Purse, Protocol):
     """What the routes read of the ledger."""
 
-    def room(self, wallet: str) -> Room: ...
+    async def room(self, wallet: str) -> Room: ...
     async def generation(self, wallet: str, id: str) -> Mapping[str, Any] | None: ...
 
 
@@ -335,7 +335,7 @@ class V1:
 
     async def _credits(self, exchange: Exchange) -> None:
         caller = self._caller(exchange)
-        room = self._books.room(caller.wallet)
+        room = await self._books.room(caller.wallet)
         _json(
             exchange,
             {

@@ -7,23 +7,21 @@ import click
 import msgspec
 
 from deeptoken import config
-from deeptoken.cli.options import load, say, with_config
-from deeptoken.settings import ConfigError, Settings
+from deeptoken.cli.options import explained, load, say, with_config
+from deeptoken.settings import Settings
 
 
 @click.command()
 @with_config
 @click.option("--host", help="Listen here instead of where the configuration says.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: any that is free.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; this version runs one.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve; one more writes for them.")
 @click.option("--check", is_flag=True, help="Only check the configuration.")
 def command(file: Path | None, host: str | None, port: int | None, workers: int | None, check: bool) -> None:
     """Run the gateway until SIGTERM. SIGHUP reads the configuration again."""
     if check:
         click.echo(f"{load(file, secrets=True).file or 'The environment'}: the configuration is right.")
         return
-    if workers is not None and workers > 1:
-        raise ConfigError("--workers: this version runs one worker")
     if config.find(file, config.environment()) is None:
         say(
             f"no {config.FILE} here and no --config: no channel, no key; there are just those that "
@@ -33,6 +31,7 @@ def command(file: Path | None, host: str | None, port: int | None, workers: int 
         lambda: load(file, secrets=True),
         host=host,
         port=port,
+        workers=workers,
         listening=lambda address: click.echo(f"DeepToken serves {address}"),
     )
 
@@ -42,6 +41,7 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
+    workers: int | None = None,
     listening: Callable[[str], None],
 ) -> None:
     """Serve what `read` gives, at the address of the command line, if it gave one; SIGHUP reads again."""
@@ -49,6 +49,7 @@ def serve(
     import uvloop
 
     from deeptoken import app
+    from deeptoken.workers import Supervisor
 
     def placed() -> Settings:
         settings = read()
@@ -56,12 +57,21 @@ def serve(
             settings.server,
             host=settings.server.host if host is None else host,
             port=settings.server.port if port is None else port,
+            workers=settings.server.workers if workers is None else workers,
         )
         return msgspec.structs.replace(settings, server=server)
+
+    def told(error: Exception) -> str | None:
+        mistake = explained(error)
+        return None if mistake is None else mistake.message
 
     async def main() -> None:
         orders = app.Orders()
         orders.obey_signals()
-        await app.run(placed(), orders, read_settings=placed, listening=listening)
+        await app.run(settings, orders, read_settings=placed, listening=listening)
 
-    uvloop.run(main())
+    settings = placed()
+    if settings.server.workers == 1:
+        uvloop.run(main())
+    else:
+        Supervisor(settings, placed, listening, uvloop.run, told).serve()

@@ -12,6 +12,7 @@ from deeptoken.gateway.speed import Speed
 
 MODELS_MAX = 1_000
 """So many models are shown; a pattern serves ids without end. Those that are not well come first."""
+WORSE = ("closed", "half-open", "cooling", "open")
 BREAKERS = ("breaker", "credential", "misconfigured")
 
 
@@ -35,6 +36,21 @@ class Condition(msgspec.Struct, frozen=True):
     ttft_s: float | None = None
     ttft_p95_s: float | None = None
     tokens_per_s: float | None = None
+
+
+def worst(states: Iterable[State]) -> list[State]:
+    """Of what several processes say of the same channel and model, the worst."""
+    found: dict[tuple[str, str | None], State] = {}
+    for state in states:
+        at = (state.channel, state.model)
+        known = found.get(at)
+        if known is None or _badness(state) > _badness(known):
+            found[at] = state
+    return list(found.values())
+
+
+def _badness(state: State) -> tuple[int, float, float]:
+    return WORSE.index(state.state), state.wait_s, -state.share
 
 
 def conditions(channels: Iterable[Channel], states: Iterable[State]) -> tuple[list[Condition], int]:

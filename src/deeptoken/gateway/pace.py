@@ -44,9 +44,10 @@ class Taken(msgspec.Struct):
 
 
 class Pace:
-    """Of all channels of this process."""
+    """Of all channels of this process. It is one of `workers`: each has its part of what a channel takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
         self._busy: dict[str, int] = {}
         self._minutes: dict[str, Seconds] = {}
 
@@ -59,10 +60,10 @@ class Pace:
 
         Infinity: a call must end first. A call of more tokens than a minute may have begins in an empty one.
         """
-        most = channel.max_concurrency
+        most = self._part(channel.max_concurrency)
         if most is not None and self._busy.get(channel.name, 0) >= most:
             return math.inf
-        rpm, tpm = channel.rpm, channel.tpm
+        rpm, tpm = self._part(channel.rpm), self._part(channel.tpm)
         minute = None if rpm is None and tpm is None else self._minutes.get(channel.name)
         if minute is None:
             return None
@@ -72,6 +73,9 @@ class Pace:
         if calls <= 0 and amount <= 0:
             return None
         return minute.gone(calls=calls, amount=amount) - now
+
+    def _part(self, most: int | None) -> int | None:
+        return most if most is None or self._workers == 1 else max(1, most // self._workers)
 
     def take(self, channel: Paced, tokens: int, now: float) -> Taken:
         """A call of at most so many tokens begins. Whether it may is not asked again."""

@@ -89,7 +89,7 @@ class Gateway:
         router: Router,
         room: Room,
         deadlines: Deadlines,
-        used_ppm: Callable[[Caller], int] = lambda _: 0,
+        used_ppm: Callable[[Caller], Awaitable[int]],
     ) -> None:
         self.snapshot = snapshot
         self.room = room
@@ -108,7 +108,8 @@ class Gateway:
         with self.room:
             chat = await _read(call, peer)
             caller = snapshot.charged(call, caller)
-            sought = self._authorised(call, snapshot, caller, chat)
+            nearly = caller.cheaper_model is not None and await self._used_ppm(caller) >= NEARLY_PPM
+            sought = self._authorised(call, snapshot, caller, chat, nearly=nearly)
             deadline = self._deadline(call, chat, caller)
             with await self.router.route(call, sought, caller, deadline) as route:
                 outlet = peer.outlet_for(chat)
@@ -135,16 +136,20 @@ class Gateway:
         with self.room:
             chat = await _read(call, peer)
             caller = snapshot.charged(call, caller)
-            sought = self._authorised(call, snapshot, caller, chat)
+            nearly = caller.cheaper_model is not None and await self._used_ppm(caller) >= NEARLY_PPM
+            sought = self._authorised(call, snapshot, caller, chat, nearly=nearly)
             self._deadline(call, chat, caller)
             return caller, sought
 
-    def _authorised(self, call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat) -> Sought:
-        """What may be called, and what is wished of it."""
+    def _authorised(
+        self, call: Inbound, snapshot: Snapshot, caller: Caller, chat: Chat, *, nearly: bool
+    ) -> Sought:
+        """What may be called, and what is wished of it. `nearly` used up is the caller's budget: the cheaper
+        model answers."""
         wishes = read_wishes(chat)
         used = TOKENS if chat.task is None else chat.task.bound
         asked = chat.request.model
-        if caller.cheaper_model is not None and self._used_ppm(caller) >= NEARLY_PPM:
+        if nearly:
             asked = snapshot.cheaper(caller, asked, used)
             call.trace.cheaper = asked != chat.request.model
         models = snapshot.chain(caller, asked, wishes.models, used)

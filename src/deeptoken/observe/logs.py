@@ -10,8 +10,10 @@ import sys
 import threading
 import traceback
 from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from select import PIPE_BUF
 from typing import BinaryIO
 
 import msgspec
@@ -41,7 +43,9 @@ def timestamp() -> str:
 class Log:
     """Where log lines go, from any thread. Use as ``with Log(...)``: the way out writes what was logged."""
 
-    def __init__(self, to: BinaryIO | None = None) -> None:
+    def __init__(self, to: BinaryIO | None = None, *, shared: bool = False) -> None:
+        self._shared = shared
+        """Other processes write to the same place: none of their lines may come within one of ours."""
         self._to = to or _standard_error()
         self._lines: deque[bytes] = deque()
         self._lost = 0
@@ -91,7 +95,8 @@ class Log:
             )
         if lines:
             try:
-                self._send(b"\n".join(lines) + b"\n")
+                for part in _parts(lines) if self._shared else [lines]:
+                    self._send(b"\n".join(part) + b"\n")
             except (OSError, ValueError):
                 # The reader of the log has gone; there is nowhere left to say so.
                 return
@@ -101,6 +106,19 @@ class Log:
         while rest and (written := self._to.write(rest)):
             rest = rest[written:]
         self._to.flush()
+
+
+def _parts(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """So many lines at a time as a pipe takes at once (POSIX: `PIPE_BUF`)."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) + 1 > PIPE_BUF:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line) + 1
+    yield part
 
 
 class Forwarded(logging.Handler):

@@ -8,8 +8,10 @@ A call adds to plain numbers; the library's families are made of them when someb
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 
+import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -39,6 +41,28 @@ CREDIT = 1_000
 """Nano-USD."""
 
 Labels = tuple[str, ...]
+
+
+Rows = list[tuple[Labels, list[float]]]
+
+
+class Gauge(msgspec.Struct, frozen=True):
+    """One as it stood."""
+
+    name: str
+    help: str
+    labels: Labels
+    most: bool
+    """Of several processes the greatest counts, not the sum."""
+    values: list[tuple[Labels, float]]
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """All that one process has counted."""
+
+    counts: list[list[tuple[Labels, int]]]
+    times: list[Rows]
+    gauges: list[Gauge]
 
 
 class Counts:
@@ -74,6 +98,17 @@ class Times:
         row[bisect_left(self._buckets, seconds)] += 1
         row[-1] += seconds
 
+    def rows(self) -> Rows:
+        return list(self._rows.items())
+
+    def add(self, rows: Rows) -> None:
+        """What another process observed."""
+        for labels, counted in rows:
+            row = self._rows.get(labels)
+            self._rows[labels] = (
+                counted if row is None else [a + b for a, b in zip(row, counted, strict=True)]
+            )
+
     def family(self) -> Metric:
         family = HistogramMetricFamily(*self._about, labels=self._labels)
         bounds = [*(str(float(bucket)) for bucket in self._buckets), "+Inf"]
@@ -101,7 +136,9 @@ class Metrics:
             "deeptoken_first_token_seconds", "Time to the first token.", UPSTREAM_S, ("channel",)
         )
         self._commit = Times("deeptoken_ledger_commit_seconds", "A batch made durable.", COMMIT_S)
-        self._gauges: list[tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]] = []
+        self._counts = (self._requests, self._attempts, self._tokens, self._charged, self._lost)
+        self._times = (self._overhead, self._upstream, self._first, self._commit)
+        self._gauges: list[Callable[[], Gauge]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -110,10 +147,17 @@ class Metrics:
         self.gauges(name, help, (), lambda: {(): read()})
 
     def gauges(
-        self, name: str, help: str, labels: Labels, read: Callable[[], Mapping[Labels, float]]
+        self,
+        name: str,
+        help: str,
+        labels: Labels,
+        read: Callable[[], Mapping[Labels, float]],
+        *,
+        most: bool = False,
     ) -> None:
-        """The same with labels: their values, and the number for each."""
-        self._gauges.append((f"deeptoken_{name}", help, labels, read))
+        """The same with labels: their values, and the number for each. Of several processes the sum counts,
+        or the `most`."""
+        self._gauges.append(lambda: Gauge(f"deeptoken_{name}", help, labels, most, list(read().items())))
 
     def request(self, model: str, record: Record, waited_s: float, classes: tuple[int, ...]) -> None:
         """A call that ended. `classes` are the counts of CLASSES."""
@@ -142,18 +186,57 @@ class Metrics:
     def committed(self, seconds: float) -> None:
         self._commit.observe(seconds)
 
-    def page(self) -> bytes:
-        """The exposition format."""
-        return generate_latest(self._registry)
+    def numbers(self) -> Numbers:
+        """All there is, for another process to add."""
+        return Numbers(
+            [list(counts.values.items()) for counts in self._counts],
+            [times.rows() for times in self._times],
+            [gauge() for gauge in self._gauges],
+        )
+
+    def page(self, others: Iterable[Numbers] = ()) -> bytes:
+        """The exposition format, with what other processes counted."""
+        told = [self.numbers(), *others]
+        if len(told) == 1:
+            return generate_latest(self._registry)
+        whole = Metrics()
+        for numbers in told:
+            whole._add(numbers)
+        for gauge in _summed([gauge for numbers in told for gauge in numbers.gauges]):
+            whole._gauges.append(partial(_same, gauge))
+        return generate_latest(whole._registry)
+
+    def _add(self, numbers: Numbers) -> None:
+        for counts, values in zip(self._counts, numbers.counts, strict=True):
+            for labels, value in values:
+                counts.values[labels] += value
+        for times, rows in zip(self._times, numbers.times, strict=True):
+            times.add(rows)
 
     def collect(self) -> Iterator[Metric]:
         """What the registry asks for."""
-        for counts in (self._requests, self._attempts, self._tokens, self._charged, self._lost):
+        for counts in self._counts:
             yield counts.family()
-        for times in (self._overhead, self._upstream, self._first, self._commit):
+        for times in self._times:
             yield times.family()
-        for name, help, labels, read in self._gauges:
-            family = GaugeMetricFamily(name, help, labels=labels)
-            for values, number in read().items():
+        for read in self._gauges:
+            gauge = read()
+            family = GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels)
+            for values, number in gauge.values:
                 family.add_metric(values, number)
             yield family
+
+
+def _same(gauge: Gauge) -> Gauge:
+    return gauge
+
+
+def _summed(gauges: Iterable[Gauge]) -> list[Gauge]:
+    """Those of one name made one."""
+    found: dict[str, tuple[Gauge, dict[Labels, float]]] = {}
+    for gauge in gauges:
+        _, values = found.setdefault(gauge.name, (gauge, {}))
+        for labels, value in gauge.values:
+            before = values.get(labels, 0.0)
+            values[labels] = max(before, value) if gauge.most else before + value
+    return [msgspec.structs.replace(gauge, values=list(values.items())) for gauge, values in found.values()]

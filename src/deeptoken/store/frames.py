@@ -43,8 +43,8 @@ from deeptoken.ledger.postings import (
     Statement,
     Sweep,
 )
+from deeptoken.store.peers import Busy
 from deeptoken.store.sqlite import StoreError
-from deeptoken.store.writer import Busy
 
 FRAME_MOST = 32 * 1024 * 1024
 OPERATIONS_MOST = 512

@@ -23,12 +23,13 @@ from deeptoken.money import NanoUsd, show
 from deeptoken.store.commit import FIRST_HASH, Committer, prepare
 from deeptoken.store.migrate import ensure_current, migrations
 from deeptoken.store.past import DurablePast
+from deeptoken.store.peers import Busy, Kept
 from deeptoken.store.queries import load, money
 from deeptoken.store.queries.commit import NEW_REPLICA
 from deeptoken.store.remote import connect
 from deeptoken.store.socket import Door
 from deeptoken.store.sqlite import StoreError, WriterRuns, locked, numbered, open_writer_connection
-from deeptoken.store.writer import Busy, Kept, Writer
+from deeptoken.store.writer import Writer
 
 TRIES = 20
 TRY_AGAIN_S = 0.1

@@ -54,9 +54,9 @@ from deeptoken.store.frames import (
     frame,
     read_frame,
 )
+from deeptoken.store.peers import Busy
 from deeptoken.store.socket import socket_path
 from deeptoken.store.sqlite import StoreError
-from deeptoken.store.writer import Busy
 
 AGAIN_S = 0.02
 """How often the next writer is looked for."""

@@ -22,9 +22,9 @@ from deeptoken.store.frames import (
     read_frame,
     write_frame,
 )
+from deeptoken.store.peers import Busy
 from deeptoken.store.socket import socket_path
 from deeptoken.store.sqlite import StoreError
-from deeptoken.store.writer import Busy
 
 ANSWER_SECONDS = 30.0
 """How long the writer may take for a batch; its disk may be slow, it may have gone."""

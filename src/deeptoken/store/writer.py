@@ -12,8 +12,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from deeptoken.clock import LedgerClock, monotonic
 from deeptoken.errors import Overloaded
 from deeptoken.ledger.book import Book
@@ -36,6 +34,7 @@ from deeptoken.ledger.postings import (
 )
 from deeptoken.store.commit import Batch, Committer, Reply
 from deeptoken.store.past import DurablePast
+from deeptoken.store.peers import Busy, Heirs, Kept, Peer
 from deeptoken.store.queries import commit as sql
 from deeptoken.store.queries.statements import WRITES
 from deeptoken.store.sqlite import StoreError, Value
@@ -46,32 +45,12 @@ LINGER_S = 0.05
 """How long a change that nobody waits for may stay in memory only."""
 BATCH_OPERATIONS = 512
 """So many of them go to the disk at once."""
-RESUME_S = 5.0
-"""How long processes that outlive their writer have to come to the next one."""
 STOP_SECONDS = 10.0
 """How long the last commits are tried before a stop gives up."""
 
 NOTHING = Done(changed=False)
 
 log = logging.getLogger("deeptoken.store")
-
-
-class Busy(msgspec.Struct, frozen=True, tag="busy"):
-    """A hold that was refused because of load (`Overloaded` for who asked)."""
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """Of an epoch that another writer gave: its last durable batch, and what that was answered."""
-
-    batch_no: int
-    answers: list[Answer | Busy]
-
-
-class Peer(msgspec.Struct):
-    """Another process that writes through this one: its last batch and what it was answered."""
-
-    batch_no: int = 0
-    answers: asyncio.Future[list[Answer | Busy]] | None = None
 
 
 Waiter = tuple[asyncio.Future[Answer], Answer | int]
@@ -120,10 +99,7 @@ class Writer:
         self._flush_soon = False
         self._failing = False
         self._closed = False
-        self._kept: dict[int, Kept] = {}
-        """The epochs that a writer before this one gave, whose processes may still come."""
-        self._missing = 0
-        self._giving_up: asyncio.TimerHandle | None = None
+        self._heirs: Heirs | None = None
 
     @property
     def queue_length(self) -> int:
@@ -151,11 +127,9 @@ class Writer:
         self._committer = committer
         committer.start()
 
-    def expect(self, kept: dict[int, "Kept"], processes: int) -> None:
-        """So many processes go on that posted through a writer that died: until each has come, or a while has
-        passed, no new hold is given, since nobody knows what they hold."""
-        self._kept, self._missing = kept, processes
-        self._giving_up = self._loop.call_later(RESUME_S, self._all_here)
+    def expect(self, kept: dict[int, Kept], processes: int) -> None:
+        """So many processes go on that posted through a writer that died."""
+        self._heirs = Heirs(kept, processes, self._without)
 
     def resume(
         self, epoch: int, batch_no: int, holds: Sequence[HoldRow], claims: Mapping[str, Claim]
@@ -165,12 +139,10 @@ class Writer:
         Raises:
             StoreError: the epoch is over.
         """
-        kept = self._kept.get(epoch)
-        if kept is None or any(
-            row.epoch != epoch or row.call.wallet not in self.book.wallets for row in holds
-        ):
+        kept = None if self._heirs is None else self._heirs.find(epoch)
+        known = self.book.wallets
+        if kept is None or any(row.epoch != epoch or row.call.wallet not in known for row in holds):
             raise StoreError(f"Epoch {epoch} is over: its holds were settled. Register anew.")
-        del self._kept[epoch]
         peer = self.peers[epoch] = Peer(batch_no=batch_no)
         if kept.batch_no == batch_no + 1:
             # It was durable, and its answer was lost.
@@ -178,22 +150,17 @@ class Writer:
             peer.answers.set_result(kept.answers)
         self.book.reopen(holds, claims)
         self._touch()
-        self._has_come()
+        self._came(epoch)
 
-    def _has_come(self) -> None:
-        self._missing -= 1
-        if self._giving_up is not None and self._missing <= 0:
-            self._all_here()
+    def _came(self, epoch: int | None) -> None:
+        if self._heirs is not None:
+            self._heirs.came(epoch)
 
-    def _all_here(self) -> None:
-        """Who has not come by now does not come: what is left of them is settled."""
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-            self._giving_up = None
-        for epoch in self._kept:
+    def _without(self, epochs: list[int]) -> None:
+        """Of these nobody came: what they held is settled."""
+        for epoch in epochs:
             self._end(epoch, "fenced")
             self.book.post(Fence(epoch=epoch), self._clock.now_us(), self.epoch)
-        self._kept = {}
         self._touch()
 
     async def post(self, posting: Posting) -> Answer:
@@ -244,7 +211,7 @@ class Writer:
         await self._durable(NOTHING)
         self.peers[epoch] = Peer()
         if follows:
-            self._has_come()
+            self._came(None)
         return epoch
 
     async def fence(self, epoch: int, state: str = "fenced") -> Answer:
@@ -273,9 +240,10 @@ class Writer:
             StoreError: the database did not take the last commits.
         """
         self._closed = True
-        for timer in (self._timer, self._giving_up):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._heirs is not None:
+            self._heirs.stop()
         giving_up = self._loop.call_later(STOP_SECONDS, self._thread().give_up)
         try:
             self.book.post(Fence(epoch=self.epoch), self._clock.now_us(), self.epoch)
@@ -295,7 +263,7 @@ class Writer:
             since_us = self._flying_since_us or self._waiting_since_us
             if (
                 self._failing
-                or self._giving_up is not None
+                or (self._heirs is not None and self._heirs.waiting)
                 or (since_us and (now_us - since_us > QUEUE_US or self.queue_length > QUEUE_LENGTH))
             ):
                 raise Overloaded
