@@ -2,6 +2,10 @@
 
 import hashlib
 import ipaddress
+import sys
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -43,6 +47,50 @@ def test_a_key_is_known_by_the_sha256_of_its_secret() -> None:
     found = keys().authenticate(SECRET, None, NOW_US)
 
     assert found.key == "key_1"
+
+
+class Watched(dict[bytes, Caller]):
+    """Notes what is looked up."""
+
+    def __init__(self, callers: dict[bytes, Caller]) -> None:
+        super().__init__(callers)
+        self.asked: list[bytes] = []
+
+    def get(self, digest: bytes, default: Any = None) -> Any:
+        self.asked.append(digest)
+        return super().get(digest, default)
+
+
+def steps(secret: str) -> tuple[list[str], list[bytes]]:
+    """Every call and line that it takes to refuse a key, and what was looked up."""
+    watched, taken = Watched(dict([caller()])), []
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        taken.append(f"{frame.f_code.co_name}:{frame.f_lineno}:{event}")
+        return step
+
+    known, before = Keys(watched), sys.gettrace()
+    sys.settrace(step)
+    try:
+        with suppress(KeyInvalid):
+            known.authenticate(secret, None, NOW_US)
+    finally:
+        sys.settrace(before)
+    return taken, watched.asked
+
+
+def test_the_look_up_takes_a_digest_and_no_more_steps_however_much_of_a_key_is_right() -> None:
+    """What takes the same steps over values of the same length takes the same time."""
+    right = BODY[:-1]
+    bodies = (f"{right}0", f"{BODY[:20]}{'z' * 20}", "z" * 40)
+    guesses = [f"dtk_{body}{ids.checksum(body)}" for body in bodies]
+    typos = [SECRET[:-1] + "z", "dtk_z" + SECRET[5:]]
+
+    for kind in (guesses, typos):
+        took = [steps(secret) for secret in kind]
+        assert all(taken == took[0][0] for taken, _ in took)
+        assert [[len(digest) for digest in asked] for _, asked in took] == [[32]] * len(kind)
+        assert [asked for _, asked in took] == [[ids.digest(secret)] for secret in kind]
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
