@@ -62,7 +62,7 @@ def configuration(secrets: dict[str, str]) -> str:
 
 
 @asynccontextmanager
-async def managed(folder: Path, more: str = "") -> AsyncIterator[Managed]:
+async def managed(folder: Path, more: str = "", *, server: str = "") -> AsyncIterator[Managed]:
     secrets = {name: ids.new_secret() for name in (*PEOPLE, "machine")}
-    async with whole(folder, configuration(secrets) + more) as gateway:
+    async with whole(folder, configuration(secrets) + more, server=server) as gateway:
         yield Managed(gateway, secrets)

@@ -19,6 +19,7 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
 
 THIRD_PARTY = {
+    "aiosmtplib": "src/deeptoken/mail.py",
     "apsw": "src/deeptoken/store/",
     "argon2": "src/deeptoken/accounts/attempts.py",
     "click": "src/deeptoken/cli/",

@@ -64,6 +64,7 @@ WAITING_MAX = 1_000
 """Calls in the line before full channels."""
 NOTE_KEYS_S = 15.0
 WEBHOOKS_S = 5.0
+MAIL_S = 0.5
 LEAVING_S = 10.0
 """How long a writer that stops waits for those who post through it."""
 GARBAGE_AFTER = 20_000
@@ -244,6 +245,7 @@ async def _built(
     router.kept(running.gateway.snapshot.catalog.channels)
     jobs.every(0.0, running.refresh)
     jobs.every(NOTE_KEYS_S, running.note_keys)
+    jobs.every(MAIL_S, running.mail.deliver)
     webhooks = Webhooks(sending(client), is_public)
     jobs.every(WEBHOOKS_S, webhooks.deliver)
     running.v1 = V1(running.gateway, books, Children(running), webhooks, log, metrics, settings.server)

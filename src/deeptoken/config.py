@@ -27,7 +27,7 @@ from deeptoken.settings import ConfigError, Settings
 FILE = "deeptoken.toml"
 PREFIX = "DEEPTOKEN_"
 FILE_VARIABLE = "DEEPTOKEN_CONFIG"
-SECTIONS = ("server", "database", "channels", "models", "groups", "users", "organizations", "keys")
+SECTIONS = ("server", "database", "email", "channels", "models", "groups", "users", "organizations", "keys")
 NOT_HERE: Mapping[Path, str] = {
     ("secrets_key",): "with SQLite the secrets key is a file beside the database",
 }
@@ -95,6 +95,7 @@ def known_settings() -> dict[str, list[str]]:
     return {
         "server": list(sections.server_fields(sources)),
         "database": list(sections.DATABASE),
+        "email": list(sections.email_fields(sources)),
         "channels": list(sections.channel_fields(sources, (), (), options)),
         "models": list(sections.MODEL),
         "groups": list(sections.GROUP),
@@ -134,6 +135,7 @@ def _settings(
             raise Wrong((key,), f"unknown key {quote(key)}{nearest(key, SECTIONS)}")
     server = sections.read_server(raw.get("server", {}), sources)
     database = sections.read_database(raw.get("database", {}), sources.folder)
+    email = sections.read_email(raw["email"], sources, server) if "email" in raw else None
     groups = sections.read_groups(raw.get("groups", {}))
     channels = tuple(
         sections.read_channel(one, where, sources, providers=providers, groups=groups)
@@ -164,6 +166,7 @@ def _settings(
         file=path,
         server=server,
         database=database,
+        email=email,
         channels=channels,
         models=models,
         groups=groups,
@@ -190,6 +193,7 @@ def _overlay(raw: dict[str, Any], sources: sections.Sources, variables: dict[Pat
     tree: dict[str, Any] = {
         "server": sections.server_fields(sources),
         "database": sections.DATABASE,
+        "email": sections.email_fields(sources),
     }
     for name in sorted(sources.environ):
         if not name.startswith(PREFIX) or "__" not in name:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from email.utils import parseaddr
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ SECONDS_MAX = 10**8
 CALLS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/v1/messages", "/messages")
 """What is put behind a base URL, and often written into it."""
 
+_ADDRESS = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
 _REGION = re.compile(r"[a-z0-9-]{1,63}")
 
 
@@ -222,6 +224,16 @@ def network(value: Any, path: Path) -> Network:
         return ipaddress.ip_network(text(value, path))
     except ValueError:
         raise Wrong(path, 'expected an address or a range such as "10.0.0.0/8" or "2001:db8::/32"') from None
+
+
+def mailbox(value: Any, path: Path) -> str:
+    """From whom mails are: an address, or a name and the address in angle brackets."""
+    said = text(value, path)
+    name, address = parseaddr(said)
+    shapes = (address, f"{name} <{address}>", f'"{name}" <{address}>')
+    if not said.isprintable() or not _ADDRESS.fullmatch(address) or said not in shapes:
+        raise Wrong(path, 'expected an e-mail address, or "DeepToken <noreply@gateway.example>"')
+    return said
 
 
 def address_of(value: Any, path: Path) -> str:

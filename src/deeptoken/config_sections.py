@@ -13,6 +13,7 @@ from deeptoken.config_fields import (
     expected,
     fee,
     flag,
+    mailbox,
     many,
     network,
     one_of,
@@ -30,13 +31,15 @@ from deeptoken.config_fields import (
 )
 from deeptoken.config_lines import Path
 from deeptoken.config_options import OPTION_FIELDS, OPTIONS
-from deeptoken.settings import Database, Secret, Server, Tls
+from deeptoken.settings import Database, Email, Secret, Server, Tls
 
 MODALITIES = ("text", "image", "audio", "video", "file")
 ELSEWHERE = Secret("kept elsewhere")
 """Stands for a secret in a command that needs none."""
 
 WORKERS_MAX = 64
+MAIL_TLS = ("starttls", "implicit", "none")
+HERE = ("localhost", "127.0.0.1", "::1")
 
 
 class Sources(NamedTuple):
@@ -95,6 +98,7 @@ def server_fields(sources: Sources) -> dict[str, Field]:
         "trusted_proxies": Field(many(network), listed=True),
         "tls": Field(lambda raw, path: Tls(**read_table(raw, path, tls)), inner=tls),
         "metrics_token": Field(sources.secret, textual=True),
+        "public_url": Field(address_of, textual=True),
         "body_bytes_max": Field(size),
         "header_bytes_max": Field(size),
         "header_seconds": Field(above_zero),
@@ -113,6 +117,31 @@ def server_fields(sources: Sources) -> dict[str, Field]:
 
 def read_server(raw: Any, sources: Sources) -> Server:
     return Server(**read_table(raw, ("server",), server_fields(sources)))
+
+
+def email_fields(sources: Sources) -> dict[str, Field]:
+    return {
+        "host": Field(text, textual=True, needed=True),
+        "port": Field(whole(1, 65_535)),
+        "tls": Field(one_of(MAIL_TLS, "way of TLS"), textual=True),
+        "username": Field(text, textual=True),
+        "password": Field(sources.secret, textual=True),
+        "from": Field(mailbox, textual=True, needed=True),
+    }
+
+
+def read_email(raw: Any, sources: Sources, server: Server) -> Email:
+    where: Path = ("email",)
+    values = read_table(raw, where, email_fields(sources))
+    values["sender"] = values.pop("from")
+    email = Email(**values)
+    if bool(email.username) != bool(email.password):
+        raise Wrong(where, "username and password belong together: set both, or none")
+    if email.tls == "none" and email.password and email.host not in HERE:
+        raise Wrong(where, 'tls = "none" would send the password in the clear: "starttls" or "implicit"')
+    if not server.public_url:
+        raise Wrong(where, "server.public_url is missing: mails name it, such as https://gateway.example")
+    return email
 
 
 DATABASE: Mapping[str, Field] = {"url": Field(text, textual=True)}

@@ -16,6 +16,7 @@ from deeptoken.identity.caller import Caller
 from deeptoken.installation import snapshot
 from deeptoken.ledger.postings import Answer, Call, Hold, Left, Posting
 from deeptoken.ledger.postings import Room as Money
+from deeptoken.mail import Mail
 from deeptoken.money import ONE_PPM, NanoUsd
 from deeptoken.observe.logs import Log
 from deeptoken.settings import ConfigError, Settings
@@ -124,6 +125,7 @@ class Running:
         self._ledger = ledger
         self._log = log
         self.attempts = Attempts()
+        self.mail = Mail(lambda: self.settings.email, log)
         self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale
         self.gateway: Gateway

@@ -52,6 +52,8 @@ class Server(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[Network, ...] = ()
     tls: Tls | None = None
     metrics_token: Secret | None = None
+    public_url: str = ""
+    """Where people reach this gateway: what mails name."""
     body_bytes_max: int = 32 * 1024 * 1024
     header_bytes_max: int = 32 * 1024
     header_seconds: float = 10.0
@@ -65,6 +67,19 @@ class Server(msgspec.Struct, frozen=True):
     heartbeat_seconds: float = 15.0
     notice_seconds: float = 0.0
     drain_seconds: float = 30.0
+
+
+class Email(msgspec.Struct, frozen=True):
+    """``[email]``: the server that takes mails, and from whom they are. `username` is empty where none is
+    needed."""
+
+    host: str
+    sender: str
+    """``DeepToken <noreply@gateway.example>``, or the address alone."""
+    port: int = 587
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    username: str = ""
+    password: Secret = Secret("")
 
 
 class Database(msgspec.Struct, frozen=True):
@@ -155,5 +170,7 @@ class Settings(msgspec.Struct, frozen=True):
     users: tuple[DeclaredUser, ...] = ()
     organizations: tuple[DeclaredOrganization, ...] = ()
     keys: tuple[DeclaredKey, ...] = ()
+    email: Email | None = None
+    """None: what mails would say is printed to the log."""
     plain_secrets: tuple[str, ...] = ()
     """Where a secret stands in the file itself: ``channel "openai-main", api_key``."""

@@ -58,6 +58,7 @@ Action = Literal[
     "role.delete",
     "user.change",
     "user.create",
+    "user.email",
     "user.link",
     "user.password",
     "user.second-factor",

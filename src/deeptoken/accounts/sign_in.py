@@ -79,10 +79,10 @@ def follow_link(actor: Actor, user: str, sha256: bytes, hash: str) -> Edit:
 
 
 def new_link(
-    actor: Actor, user: str, name: str, *, without_second_factor: bool = False
+    actor: Actor, user: str, name: str, *, without_second_factor: bool = False, lasts_us: int = LINK_US
 ) -> tuple[Edit, str, int]:
     """A token that sets a user's password once, and when it ends. An earlier one of the user ends now."""
-    token, expires_us = ids.new_token(), clock.wall_us() + LINK_US
+    token, expires_us = ids.new_token(), clock.wall_us() + lasts_us
     steps = [set_link(user, ids.digest(token), expires_us)]
     if without_second_factor:
         steps.append(remove_factor(user))

@@ -12,8 +12,9 @@ from typing import Self, TypeVar
 
 from deeptoken.catalog.entry import Entry
 from deeptoken.ledger.changes import LotRow
-from deeptoken.store.queries import accounts, load, money, people, sign_in
+from deeptoken.store.queries import accounts, email, load, money, people, sign_in
 from deeptoken.store.queries.accounts import Audited, Invitation, Member, Organization, Role, Seated
+from deeptoken.store.queries.email import Reached
 from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
 from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
 from deeptoken.store.queries.sign_in import Login, Session, Visitor
@@ -92,6 +93,18 @@ class Reader:
     def linked(self, sha256: bytes, now_us: int) -> str | None:
         """Whose open link that is, by its digest: a user's name."""
         return sign_in.linked(self._connection, sha256, now_us)
+
+    def reached(self, said: str) -> Reached | None:
+        """The user of that name or verified address, and where mails reach them."""
+        return email.reached(self._connection, said)
+
+    def pending_email(self, user: str, now_us: int) -> str | None:
+        """The address of a user that waits to be confirmed."""
+        return email.pending(self._connection, user, now_us)
+
+    def email_linked(self, sha256: bytes, now_us: int) -> tuple[str, str, str] | None:
+        """Whose open link to an address that is: id, name, address."""
+        return email.linked(self._connection, sha256, now_us)
 
     def visitor(self, sha256: bytes, now_us: int, seen_after_us: int) -> Visitor | None:
         """Who has a session that has not ended, by the digest of its token."""

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from deeptoken import ids
-from deeptoken.accounts import invitations
+from deeptoken.accounts import invitations, letters
 from deeptoken.accounts.invitations import DAYS, DAYS_MAX, GONE, InvitationShown
 from deeptoken.accounts.members import Custom, custom_roles
 from deeptoken.accounts.organizations import budget_of
@@ -37,6 +37,8 @@ class Invited(InvitationShown, frozen=True, kw_only=True):
     """An invitation with its token, which is shown this once."""
 
     token: str
+    mailed: bool
+    """It is sent to the address; else whoever made it passes the token on."""
 
 
 class InvitationToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +77,12 @@ async def create_invitation(asked: Asked) -> Invited:
     )
     await asked.change(invitations.create(asked.actor, asked.may, org, made, custom))
     shown = invitations.shown(made, {made.invited_by: asked.actor.name})
-    return Invited(**msgspec.structs.asdict(shown), token=token)
+    settings = asked.world.settings
+    if settings.email is not None:
+        by, url = asked.actor.name, settings.server.public_url
+        asked.world.mail.put_letter(letters.invitation(body.email, by, asked.path["slug"], url, token))
+    mailed = settings.email is not None
+    return Invited(**msgspec.structs.asdict(shown), token=token, mailed=mailed)
 
 
 async def revoke_invitation(asked: Asked) -> Nothing:

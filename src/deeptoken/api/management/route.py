@@ -19,6 +19,7 @@ from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.organizations import Tenant
 from deeptoken.identity.roles import Permission
 from deeptoken.ledger.postings import Answer, Done, Posting, Rejected
+from deeptoken.mail import Mail
 from deeptoken.settings import Settings
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import Secrets
@@ -55,6 +56,8 @@ class World(Protocol):
     def secrets(self) -> Secrets: ...
     @property
     def attempts(self) -> Attempts: ...
+    @property
+    def mail(self) -> Mail: ...
     async def read(self, ask: Callable[[Reader], Found]) -> Found: ...
     async def post(self, *postings: Posting) -> list[Answer]:
         """Answered when it is durable and every call sees it."""

@@ -6,11 +6,20 @@ import msgspec
 from msgspec import Meta
 
 from deeptoken import clock, ids
-from deeptoken.accounts import second_factor, sign_in
+from deeptoken.accounts import letters, second_factor, sign_in
 from deeptoken.accounts.attempts import checked_password
 from deeptoken.accounts.change import Actor
 from deeptoken.api.management.cookie import SignedIn, dropped, kept
-from deeptoken.api.management.route import Asked, Nothing, Page, Route, Slice, limit_of, sliced
+from deeptoken.api.management.route import (
+    Asked,
+    Nothing,
+    Page,
+    Route,
+    Slice,
+    World,
+    limit_of,
+    sliced,
+)
 from deeptoken.errors import (
     AccountSuspended,
     NotFound,
@@ -19,6 +28,7 @@ from deeptoken.errors import (
     SignInFailed,
 )
 from deeptoken.ledger.postings import Edit, Statement
+from deeptoken.mail import Letter
 from deeptoken.store.queries.sign_in import Login, Session, end_session, tidy_sessions
 
 Password = Annotated[str, Meta(max_length=1_000)]
@@ -86,6 +96,18 @@ def _told(name: str, operator: bool, session: Session, token: str) -> SignedInSh
     return SignedInShown(
         user=name, operator=operator, csrf=sign_in.csrf(token), session=shown(session, session.id)
     )
+
+
+def notify(world: World, name: str, what: str) -> None:
+    """Tell a user's confirmed address that something was changed."""
+
+    async def composed() -> Letter | None:
+        found = await world.read(lambda reader: reader.reached(name))
+        if found is None or found.address is None:
+            return None
+        return letters.changed(found.address, name, world.settings.server.public_url, what)
+
+    world.mail.put(composed)
 
 
 async def proven(asked: Asked, name: str, password: str, code: str | None) -> tuple[Login, list[Statement]]:
@@ -188,6 +210,7 @@ async def change_password(asked: Asked) -> SignedInShown:
     session, token = _session(asked, login.user)
     await settled(asked, name, sign_in.change_password(asked.actor, login.user, hash, session, *taken))
     asked.answer_headers.append(kept(token))
+    notify(asked.world, name, "The password")
     return _told(login.name, login.operator, session, token)
 
 
@@ -202,6 +225,7 @@ async def follow_link(asked: Asked) -> Nothing:
     hash = await asked.world.attempts.hash(body.password)
     actor = Actor(name=USER + login.name, account=login.user, by=login.user, address=asked.actor.address)
     await settled(asked, f"link {sha256.hex()}", sign_in.follow_link(actor, login.user, sha256, hash))
+    notify(asked.world, login.name, "The password")
     return Nothing()
 
 

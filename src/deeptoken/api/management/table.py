@@ -5,6 +5,7 @@ from typing import Any
 from deeptoken.api.management import (
     admin,
     audit,
+    email,
     factor,
     invitations,
     keys,
@@ -22,6 +23,7 @@ from deeptoken.api.management.route import Asked, Route
 TABLE: tuple[Route, ...] = (
     *session.ROUTES,
     *factor.ROUTES,
+    *email.ROUTES,
     *me.ROUTES,
     *keys.ROUTES,
     *usage.ROUTES,
