@@ -222,7 +222,7 @@ def test_an_invitation_is_good_once(tmp_path: Path) -> None:
         org = await found(there)
         made = await there.done("owner", "POST", f"{org}/invitations", INVITED | {"budget_usd": "2.5"})
         shown = (await there.done("owner", "GET", f"{org}/invitations"))["data"]
-        assert [{**row, "token": made["token"]} for row in shown] == [made]
+        assert [{**row, "token": made["token"], "mailed": False} for row in shown] == [made]
         assert (made["state"], made["invited_by"], made["budget"]) == ("open", "user:owner", 2_500_000)
 
         body = {"token": made["token"]}
