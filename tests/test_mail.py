@@ -77,6 +77,23 @@ def test_the_line_is_bounded() -> None:
     assert line.events() == ["mail_dropped"]
 
 
+def test_a_mail_that_cannot_be_composed_does_not_take_the_next_with_it() -> None:
+    async def broken() -> Letter:
+        raise LookupError
+
+    line = Line()
+    line.mail.put(broken)
+    line.mail.put_letter(LETTER)
+
+    async def story() -> None:
+        with pytest.raises(LookupError):
+            await line.mail.deliver()
+        await line.mail.deliver()
+
+    asyncio.run(story())
+    assert line.sent == [LETTER]
+
+
 def test_without_a_server_only_links_are_printed() -> None:
     line = Line(server=None)
     line.mail.put_letter(LETTER)

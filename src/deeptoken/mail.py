@@ -35,7 +35,7 @@ Compose = Callable[[], Awaitable[Letter | None]]
 Send = Callable[[Email, Letter], Awaitable[None]]
 
 
-class _Waiting(msgspec.Struct):
+class _Waiting(msgspec.Struct, eq=False):
     compose: Compose
     letter: Letter | None = None
     tries: int = 0
@@ -97,13 +97,10 @@ class Mail:
         self.put(composed)
 
     async def deliver(self) -> None:
-        """What is due, one after another."""
+        """What is due, one after another. One that cannot be composed is lost, and not those behind it."""
         now = self._now()
-        due, self._line = (
-            [one for one in self._line if one.due <= now],
-            [one for one in self._line if one.due > now],
-        )
-        for one in due:
+        while (one := next((one for one in self._line if one.due <= now), None)) is not None:
+            self._line.remove(one)
             await self._deliver(one)
 
     async def _deliver(self, one: _Waiting) -> None:
