@@ -222,12 +222,13 @@ async def reread(
     except (ConfigError, StoreError) as error:
         log.event("reload_failed", "error", error=str(error))
         return None
-    file, started = str(settings.file), before.server
+    kept = msgspec.structs.replace(settings, server=before.server)
     if redeclare is None:
-        pass
-    elif settings.server == started:
+        return kept
+    file = str(settings.file)
+    if kept == settings:
         log.event("reloaded", file=file)
     else:
         ignored = "[server] has changed, which holds from a restart on"
         log.event("reloaded", "warning", file=file, ignored=ignored)
-    return msgspec.structs.replace(settings, server=started)
+    return kept

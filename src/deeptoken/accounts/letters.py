@@ -6,29 +6,32 @@ NOT_YOU = "If you did not ask for this, do nothing: nothing changes."
 
 
 def reset(to: str, user: str, url: str, token: str) -> Letter:
-    """A link that sets a password, for an hour."""
-    return Letter(
-        to=to,
-        subject="Set a new password",
-        text=f"Somebody, probably you, asked to set a new password for the account {user} at {url}.\n\n"
-        f"It is set once, within an hour, with this token:\n\n    {token}\n\n"
-        f'    PUT {url}/api/password   {{"token": "...", "password": "..."}}\n\n{NOT_YOU}\n',
-        user=user,
-        link=f"{url}/password#token={token}",
+    """What sets a password, for an hour."""
+    opening = (
+        f"Somebody, probably you, asked to set a new password for the account {user} at {url}.\n\n"
+        "It is set once, within an hour, with this token:"
     )
+    how = f'PUT {url}/api/password   {{"token": "...", "password": "..."}}'
+    return _with_token(to, "Set a new password", opening, token, how, user, f"{url}/password")
 
 
 def verify(to: str, user: str, url: str, token: str) -> Letter:
-    """A link that shows that somebody reads the mails of an address."""
-    return Letter(
-        to=to,
-        subject="Confirm this address",
-        text=f"The account {user} at {url} wants to have this address.\n\n"
-        f"It is confirmed once, within a day, with this token:\n\n    {token}\n\n"
-        f'    PUT {url}/api/email   {{"token": "..."}}\n\n{NOT_YOU}\n',
-        user=user,
-        link=f"{url}/email#token={token}",
+    """What shows that somebody reads the mails of an address."""
+    opening = (
+        f"The account {user} at {url} wants to have this address.\n\n"
+        "It is confirmed once, within a day, with this token:"
     )
+    how = f'PUT {url}/api/email   {{"token": "..."}}'
+    return _with_token(to, "Confirm this address", opening, token, how, user, f"{url}/email")
+
+
+def invitation(to: str, by: str, org: str, url: str, token: str) -> Letter:
+    opening = (
+        f"{by} invites you to the organization {org} at {url}.\n\n"
+        "Sign in there and accept with this token, which is good once:"
+    )
+    how = f'POST {url}/api/invitations/accept   {{"token": "..."}}'
+    return _with_token(to, f"An invitation to {org}", opening, token, how, to, f"{url}/invitation")
 
 
 def changed(to: str, user: str, url: str, what: str) -> Letter:
@@ -42,13 +45,11 @@ def changed(to: str, user: str, url: str, what: str) -> Letter:
     )
 
 
-def invitation(to: str, by: str, org: str, url: str, token: str) -> Letter:
+def _with_token(to: str, subject: str, opening: str, token: str, how: str, user: str, page: str) -> Letter:
     return Letter(
         to=to,
-        subject=f"An invitation to {org}",
-        text=f"{by} invites you to the organization {org} at {url}.\n\n"
-        f"Sign in there and accept with this token, which is good once:\n\n    {token}\n\n"
-        f'    POST {url}/api/invitations/accept   {{"token": "..."}}\n\n{NOT_YOU}\n',
-        user=to,
-        link=f"{url}/invitation#token={token}",
+        subject=subject,
+        text=f"{opening}\n\n    {token}\n\n    {how}\n\n{NOT_YOU}\n",
+        user=user,
+        link=f"{page}#token={token}",
     )
