@@ -248,7 +248,9 @@ async def _built(
     jobs.every(MAIL_S, running.mail.deliver)
     webhooks = Webhooks(sending(client), is_public)
     jobs.every(WEBHOOKS_S, webhooks.deliver)
-    running.v1 = V1(running.gateway, books, Children(running), webhooks, log, metrics, settings.server)
+    running.v1 = V1(
+        running.gateway, books, Children(running), webhooks, log, metrics, settings.server, running.news
+    )
     stack.push_async_callback(running.note_keys)
     _gauges(metrics, running.gateway, ledger)
     public = Public(lambda: running.gateway.snapshot.catalog, running.state, told, settings.server)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +28,8 @@ from deeptoken.store.secrets import Secrets, load_secrets
 from deeptoken.store.shown import shown
 from deeptoken.store.sqlite import StoreError
 
+NEWS_S = 2.0
+"""A change holds within that time."""
 RETRY_S = 1.0
 NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
 Found = TypeVar("Found")
@@ -107,6 +110,15 @@ class Stale:
         async with self._told:
             await self._told.wait_for(lambda: self._seen >= change)
 
+    async def news(self) -> bool:
+        """Whether something was written that was not in use: it is now, unless it cannot be read."""
+        if self._seen >= self._changes:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_S):
+                await self.fresh()
+        return True
+
 
 class Running:
     """A gateway that is built, and its state."""
@@ -166,6 +178,10 @@ class Running:
         answers = await asyncio.gather(*(self._ledger.post(posting) for posting in postings))
         await self._stale.fresh()
         return answers
+
+    async def news(self) -> bool:
+        """See `Stale.news`."""
+        return await self._stale.news()
 
     async def note_keys(self) -> None:
         """Write down when keys were used last."""

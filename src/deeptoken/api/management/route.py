@@ -63,6 +63,10 @@ class World(Protocol):
         """Answered when it is durable and every call sees it."""
         ...
 
+    async def news(self) -> bool:
+        """Whether something was written that the snapshot did not have; it has it now."""
+        ...
+
 
 class Asked(msgspec.Struct, frozen=True):
     """One request, as its handler gets it: authenticated, authorised, read."""

@@ -113,7 +113,7 @@ class Management:
         )
         sent = request.headers.get("authorization", "")
         if sent[:7].lower() == "bearer ":
-            actor = self._of_key(sent[7:].strip(), address)
+            actor = await self._of_key(sent[7:].strip(), address)
             if route.needs == "session":
                 raise PermissionDenied("Only who is signed in may do this, and no key: POST /api/session.")
             return actor, None
@@ -144,16 +144,21 @@ class Management:
             await self._world.post(see_session(visitor.session.id, now_us))
         return visitor
 
-    def _of_key(self, secret: str, address: str | None) -> Actor:
-        snapshot = self._world.snapshot
-        caller = snapshot.keys.authenticate(secret, address, clock.wall_us())
+    async def _of_key(self, secret: str, address: str | None) -> Actor:
+        try:
+            caller = self._world.snapshot.keys.authenticate(secret, address, clock.wall_us())
+        except KeyInvalid:
+            # It may have been made a moment ago.
+            if not await self._world.news():
+                raise
+            caller = self._world.snapshot.keys.authenticate(secret, address, clock.wall_us())
         if caller.suspended:
             raise AccountSuspended("This account is suspended. Ask the operator why.")
         if caller.scope != "manage":
             raise PermissionDenied(
                 f"This API key has the scope {caller.scope!r}; the management API needs one of manage."
             )
-        return _key_actor(caller, address, operator=caller.account in snapshot.operators)
+        return _key_actor(caller, address, operator=caller.account in self._world.snapshot.operators)
 
     def _tenant(self, route: Route, request: Request, actor: Actor) -> Tenant | None:
         """The organization of the path, for who may do this in it.
