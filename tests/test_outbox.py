@@ -1,6 +1,7 @@
 """What is written in a turn of the loop leaves at its end, and nothing that came too late."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -19,27 +20,24 @@ ASKED = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
 class Letter:
     """Writes down when it left; `then` happens with it."""
 
-    def __init__(self, name: str, left: list[str], then: "Letter | None" = None) -> None:
+    def __init__(self, name: str, left: list[str], then: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self.left = left
         self.then = then
 
     def depart(self) -> None:
         self.left.append(self.name)
-        if self.then is not None:
-            BOX.put(self.then, asyncio.get_running_loop())
-
-
-BOX = Outbox()
+        self.then()
 
 
 @both_loops
 def test_those_of_a_turn_leave_together_in_their_order_and_later_ones_in_the_next(run: Run) -> None:
     async def main() -> None:
-        left: list[str] = []
-        loop = asyncio.get_running_loop()
-        for letter in (Letter("a", left, Letter("c", left)), Letter("b", left)):
-            BOX.put(letter, loop)
+        outbox, left, loop = Outbox(), list[str](), asyncio.get_running_loop()
+        await crowd(outbox)
+        later = Letter("c", left)
+        for letter in (Letter("a", left, lambda: outbox.put(later, loop)), Letter("b", left)):
+            outbox.put(letter, loop)
             assert left == []
 
         await asyncio.sleep(0)
@@ -48,6 +46,28 @@ def test_those_of_a_turn_leave_together_in_their_order_and_later_ones_in_the_nex
         assert left == ["a", "b", "c"]
 
     run(main)
+
+
+@both_loops
+def test_who_was_alone_in_the_turn_before_leaves_at_once(run: Run) -> None:
+    async def main() -> None:
+        outbox, left, loop = Outbox(), list[str](), asyncio.get_running_loop()
+        for turn in (["a"], ["b", "c"], ["d"], ["e"]):
+            for name in turn:
+                outbox.put(Letter(name, left), loop)
+            left.append("|")
+            await asyncio.sleep(0)
+
+        assert "".join(left) == "a|b|c|de|"
+
+    run(main)
+
+
+async def crowd(outbox: Outbox) -> None:
+    """A turn with several writes."""
+    for name in ("one", "another"):
+        outbox.put(Letter(name, []), asyncio.get_running_loop())
+    await asyncio.sleep(0)
 
 
 class Wire:
@@ -93,7 +113,7 @@ async def served(exchange: Exchange) -> None:
         exchange.answer(200, b"whole", [])
 
 
-def connected(wire: Wire) -> Connection:
+async def connected(wire: Wire) -> Connection:
     async def no_app(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError("no route but the hot ones is asked for")
 
@@ -101,6 +121,7 @@ def connected(wire: Wire) -> Connection:
     config.load()
     made = protocol(Server(), served)(config, ServerState(), {}, asyncio.get_running_loop())
     made.connection_made(cast(asyncio.Transport, wire))
+    await crowd(made.outbox)
     return made
 
 
@@ -117,7 +138,7 @@ def asked(query: str) -> bytes:
 def test_an_answer_leaves_at_the_end_of_its_turn_in_one_write() -> None:
     async def main() -> None:
         wire = Wire()
-        connection = connected(wire)
+        connection = await connected(wire)
         connection.data_received(asked("stream"))
         await asyncio.sleep(0)
         assert wire.written == b""
@@ -134,7 +155,7 @@ def test_an_answer_leaves_at_the_end_of_its_turn_in_one_write() -> None:
 def test_what_is_no_http_behind_an_answer_that_has_not_left_yet_does_not_overtake_it() -> None:
     async def main() -> None:
         wire = Wire()
-        connection = connected(wire)
+        connection = await connected(wire)
         connection.data_received(ASKED)
         await asyncio.sleep(0)
         assert wire.written == b""
@@ -154,7 +175,7 @@ def test_what_is_no_http_behind_an_answer_that_has_not_left_yet_does_not_overtak
 def test_nothing_is_written_to_a_client_who_left_in_the_same_turn() -> None:
     async def main() -> None:
         wire = Wire()
-        connection = connected(wire)
+        connection = await connected(wire)
         connection.data_received(ASKED)
         await asyncio.sleep(0)
 
@@ -169,7 +190,7 @@ def test_nothing_is_written_to_a_client_who_left_in_the_same_turn() -> None:
 def test_an_answer_that_broke_off_leaves_before_its_connection_closes() -> None:
     async def main() -> None:
         wire = Wire()
-        connection = connected(wire)
+        connection = await connected(wire)
         connection.data_received(asked("broken"))
         await asyncio.sleep(0)
 
@@ -184,7 +205,7 @@ def test_an_answer_that_broke_off_leaves_before_its_connection_closes() -> None:
 def test_pipelined_answers_leave_in_the_order_of_their_requests() -> None:
     async def main() -> None:
         wire = Wire()
-        connection = connected(wire)
+        connection = await connected(wire)
         connection.data_received(asked("stream") + ASKED + asked("stream"))
         await turns()
 
@@ -204,6 +225,7 @@ def test_a_request_whose_connection_ends_in_the_same_turn_is_not_sent(run: Run) 
         async with ScriptedServer(answering(answer(b"ok"), into=seen)) as server:
             client = Client()
             await (await send(client, server.url())).whole(5)
+            await crowd(client._outbox)
             sending = asyncio.create_task(send(client, server.url()))
             await asyncio.sleep(0)
 
@@ -224,6 +246,7 @@ def test_a_connection_that_answers_before_it_was_asked_is_not_used_again(run: Ru
             await (await send(client, server.url())).whole(5)
             pool = client._pools.find(server.url()).pool
             (connection,) = pool.idle
+            await crowd(client._outbox)
             sending = asyncio.create_task(send(client, server.url()))
             await asyncio.sleep(0)
 

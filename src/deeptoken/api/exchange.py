@@ -270,10 +270,11 @@ class Exchange:
 
     def write(self, data: bytes) -> None:
         """More of it. What an event of a stream passes through is one function, not three."""
-        if not self._waiting:
+        first = not self._waiting
+        self._waiting += b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+        if first:
             carrier = self._carrier
             carrier.outbox.put(self, carrier.loop)
-        self._waiting += b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""
@@ -295,10 +296,10 @@ class Exchange:
 
     def _send(self, data: bytes, *, last: bool = False) -> None:
         self.ended = last
-        if not self._waiting:
-            carrier = self._carrier
-            carrier.outbox.put(self, carrier.loop)
+        first = not self._waiting
         self._waiting += data
+        if first:
+            self._carrier.outbox.put(self, self._carrier.loop)
 
     def depart(self) -> None:
         """See `Outbox`. Nothing is written to a client who has left, nor behind the connection's own answer.
