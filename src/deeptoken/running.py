@@ -11,6 +11,7 @@ from deeptoken.accounts.attempts import Attempts
 from deeptoken.api.v1 import V1
 from deeptoken.gateway.condition import conditions, worst
 from deeptoken.gateway.health import State
+from deeptoken.gateway.route import Attempts as Upstreams
 from deeptoken.gateway.serve import Gateway
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.caller import Caller
@@ -169,6 +170,10 @@ class Running:
     @property
     def snapshot(self) -> Snapshot:
         return self.gateway.snapshot
+
+    @property
+    def upstream(self) -> Upstreams:
+        return self.gateway.router.means.upstream
 
     async def read(self, ask: Callable[[Reader], Found]) -> Found:
         return await read(self.settings.database.path, ask)

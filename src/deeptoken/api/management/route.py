@@ -9,12 +9,13 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from deeptoken.accounts.attempts import Attempts
+from deeptoken.accounts.attempts import Attempts as SignIns
 from deeptoken.accounts.change import Actor
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.cookie import SignedIn
 from deeptoken.catalog.model import Group
 from deeptoken.errors import BadRequest, Conflict, NotFound, PreconditionFailed
+from deeptoken.gateway.route import Attempts
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.organizations import Tenant
 from deeptoken.identity.roles import Permission
@@ -55,9 +56,11 @@ class World(Protocol):
     @property
     def secrets(self) -> Secrets: ...
     @property
-    def attempts(self) -> Attempts: ...
+    def attempts(self) -> SignIns: ...
     @property
     def mail(self) -> Mail: ...
+    @property
+    def upstream(self) -> Attempts: ...
     async def read(self, ask: Callable[[Reader], Found]) -> Found: ...
     async def post(self, *postings: Posting) -> list[Answer]:
         """Answered when it is durable and every call sees it."""

@@ -4,6 +4,9 @@ from typing import Any
 
 from deeptoken.api.management import (
     admin,
+    admin_channels,
+    admin_models,
+    admin_orgs,
     audit,
     email,
     factor,
@@ -34,6 +37,9 @@ TABLE: tuple[Route, ...] = (
     *invitations.ROUTES,
     *roles.ROUTES,
     *admin.ROUTES,
+    *admin_channels.ROUTES,
+    *admin_models.ROUTES,
+    *admin_orgs.ROUTES,
 )
 
 
