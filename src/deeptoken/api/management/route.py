@@ -11,6 +11,7 @@ import msgspec
 
 from deeptoken.accounts.attempts import Attempts
 from deeptoken.accounts.change import Actor
+from deeptoken.accounts.oidc import Issuers
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.cookie import SignedIn
 from deeptoken.catalog.model import Group
@@ -45,6 +46,12 @@ class Nothing(msgspec.Struct, frozen=True):
     """An answer without a body: 204."""
 
 
+class Redirect(msgspec.Struct, frozen=True):
+    """An answer that sends the browser on."""
+
+    location: str
+
+
 class World(Protocol):
     """What the handlers need of the installation that runs."""
 
@@ -58,6 +65,8 @@ class World(Protocol):
     def attempts(self) -> Attempts: ...
     @property
     def mail(self) -> Mail: ...
+    @property
+    def issuers(self) -> Issuers: ...
     async def read(self, ask: Callable[[Reader], Found]) -> Found: ...
     async def post(self, *postings: Posting) -> list[Answer]:
         """Answered when it is durable and every call sees it."""
@@ -78,6 +87,7 @@ class Asked(msgspec.Struct, frozen=True):
     """The organization that the path names."""
     signed_in: SignedIn | None = None
     headers: Mapping[str, str] = {}
+    cookies: Mapping[str, str] = {}
     answer_headers: list[tuple[str, str]] = []
     """What else stands in the answer's head."""
 
