@@ -14,7 +14,7 @@ import msgspec
 from deeptoken import clock, ids
 from deeptoken.accounts.change import Actor, audit, change
 from deeptoken.accounts.invitations import ADDRESS
-from deeptoken.accounts.oidc import Person
+from deeptoken.accounts.person import Person
 from deeptoken.errors import Conflict, PermissionDenied
 from deeptoken.ledger.postings import Edit, Statement
 from deeptoken.settings import Oidc

@@ -6,9 +6,9 @@ Source: OpenID Connect Discovery 1.0, section 4; read 2026-11-27.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,8 +24,6 @@ BYTES_MAX = 256 * 1024
 """Of an answer."""
 TEXT_MAX = 255
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-GOOGLE = "https://accounts.google.com"
-MICROSOFT = "https://login.microsoftonline."
 
 log = logging.getLogger("deeptoken.accounts")
 Read = TypeVar("Read")
@@ -69,26 +67,6 @@ async def ask(client: Sends, at: Oidc, request: HttpRequest, kind: type[Read]) -
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise down(at, "what it answers is not what an issuer does") from None
-
-
-def verified_address(issuer: str, claims: Mapping[str, Any]) -> str | None:
-    """An address that an issuer says is theirs, and has the last word on.
-
-    Google verifies other people's domains once, when an account is made, but for those that it serves
-    itself; Microsoft lets a directory's administrator write any address, unless ``xms_edov`` says that the
-    domain is the directory's (developers.google.com/identity/gsi/web/guides/verify-google-id-token,
-    learn.microsoft.com/entra/identity-platform/optional-claims-reference; read 2026-11-27).
-    """
-    email = claims.get("email")
-    if not isinstance(email, str) or not 0 < len(email) < TEXT_MAX or not email.isprintable():
-        return None
-    if issuer.startswith(MICROSOFT):
-        return email if claims.get("xms_edov") in (True, "1", "true") else None
-    if claims.get("email_verified") not in (True, "true"):
-        return None
-    if issuer == GOOGLE and not email.lower().endswith("@gmail.com") and not claims.get("hd"):
-        return None
-    return email
 
 
 def checked(at: Oidc, told: Discovery) -> Discovery:

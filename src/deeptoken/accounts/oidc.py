@@ -35,8 +35,8 @@ from deeptoken.accounts.issuer import (
     down,
     failed,
     in_time,
-    verified_address,
 )
+from deeptoken.accounts.person import Person, verified_address
 from deeptoken.errors import UpstreamError
 from deeptoken.settings import Oidc
 from deeptoken.wire.http import HttpRequest
@@ -53,14 +53,6 @@ KEYS_MAX = 100
 RSA_BITS_MIN = 2_048
 JSON = (("accept", "application/json"), ("user-agent", "deeptoken"))
 FORM = (*JSON, ("content-type", "application/x-www-form-urlencoded"))
-
-
-class Person(msgspec.Struct, frozen=True):
-    """Whom an issuer means. `email` is one that it has verified to be theirs, else None."""
-
-    issuer: str
-    subject: str
-    email: str | None
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from typing import TypeVar
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.accounts.oidc import Person, Sent
+from deeptoken.accounts.oidc import Sent
+from deeptoken.accounts.person import Person
 from deeptoken.errors import SignInFailed
 from deeptoken.store.secrets import Secrets
 from deeptoken.store.sqlite import StoreError

@@ -17,7 +17,7 @@ from deeptoken import clock, ids
 from deeptoken.accounts import identities, second_factor, under_way
 from deeptoken.accounts.administration import create_user, new_user
 from deeptoken.accounts.change import Actor
-from deeptoken.accounts.oidc import Person
+from deeptoken.accounts.person import Person
 from deeptoken.accounts.sign_in import IDLE_US
 from deeptoken.accounts.under_way import AGAIN, LASTS_US, Begun, Proven
 from deeptoken.api.management.cookie import BEGUN, COOKIE, PROVEN, carried

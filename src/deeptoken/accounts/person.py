@@ -1,0 +1,38 @@
+"""Whom an issuer means, and which address of theirs is to be believed. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+ADDRESS_MAX = 255
+GOOGLE = "https://accounts.google.com"
+MICROSOFT = "https://login.microsoftonline."
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Whom an issuer means. `email` is one that it has verified to be theirs, else None."""
+
+    issuer: str
+    subject: str
+    email: str | None
+
+
+def verified_address(issuer: str, claims: Mapping[str, Any]) -> str | None:
+    """An address that an issuer says is theirs, and has the last word on.
+
+    Google verifies other people's domains once, when an account is made, but for those that it serves
+    itself; Microsoft lets a directory's administrator write any address, unless ``xms_edov`` says that the
+    domain is the directory's (developers.google.com/identity/gsi/web/guides/verify-google-id-token,
+    learn.microsoft.com/entra/identity-platform/optional-claims-reference; read 2026-11-27).
+    """
+    email = claims.get("email")
+    if not isinstance(email, str) or not 0 < len(email) < ADDRESS_MAX or not email.isprintable():
+        return None
+    if issuer.startswith(MICROSOFT):
+        return email if claims.get("xms_edov") in (True, "1", "true") else None
+    if claims.get("email_verified") not in (True, "true"):
+        return None
+    if issuer == GOOGLE and not email.lower().endswith("@gmail.com") and not claims.get("hd"):
+        return None
+    return email
