@@ -36,7 +36,7 @@ LOCAL = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]{0,498})?")
 """A path of ours: no other host (``//``), no backslash, which browsers take for a slash."""
 SECOND_FACTOR_PAGE = "/sign-in"
 """Where a code is asked for, which ``POST /api/session/oidc`` takes."""
-WAYS = "The linked accounts"
+WAYS = "The list of linked accounts"
 SUSPENDED = "This account is suspended. Ask the operator why."
 
 
