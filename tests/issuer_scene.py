@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 
 from deeptoken import clock
@@ -32,6 +34,13 @@ DROPPED = object()
 @cache
 def rsa(kid: str) -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid})
+
+
+def short(kid: str) -> RSAKey:
+    """One that could be guessed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)
+        return RSAKey.generate_key(1024, {"kid": kid})
 
 
 @cache
@@ -63,7 +72,8 @@ class Issuer:
         self.claims: dict[str, Any] = {
             "sub": "subject-1", "email": "mia@example.com", "email_verified": True
         }  # fmt: skip
-        """Of who sits at the browser; what stands here overrules what the token would say."""
+        """Of who sits at the browser; what stands here overrules what the token would say, and may depend on
+        the time."""
         self.userinfo: dict[str, Any] = {"sub": "subject-1"}
         self.key: RSAKey | ECKey = rsa("one")
         self.algorithm = "RS256"
@@ -162,7 +172,11 @@ class Issuer:
     def told(self, nonce: str) -> dict[str, Any]:
         now = int(clock.wall_s())
         claims = {"iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": nonce} | self.claims
-        return {name: value for name, value in claims.items() if value is not DROPPED}
+        return {
+            name: value(now) if callable(value) else value
+            for name, value in claims.items()
+            if value is not DROPPED
+        }
 
     def _signed(self, claims: dict[str, Any]) -> str:
         return jwt.encode(

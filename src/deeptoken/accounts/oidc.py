@@ -209,7 +209,7 @@ class Issuers:
             raise failed(
                 at, f"its token is not to be believed ({error.error}: {error.description})"
             ) from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise failed(at, "its token is none") from None
         subject: str = token.claims["sub"]
         if not (0 < len(subject) <= TEXT_MAX and subject.isascii()):

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from browser_scene import code
-from deeptoken import clock
 from deeptoken.accounts import issuer as asking
 from issuer_scene import (
     CLIENT,
@@ -25,6 +24,7 @@ from issuer_scene import (
     part,
     rsa,
     said,
+    short,
     unsigned,
     with_issuer,
 )  # fmt: skip
@@ -50,6 +50,7 @@ def tell(folder: Path, story: Story, more: str = CREATING) -> None:
     [
         {"aud": "another-client"},
         {"aud": ["another-client"]},
+        {"aud": "another-client", "azp": CLIENT},
         {"aud": DROPPED},
         {"aud": [CLIENT, "another-client"]},
         {"aud": [CLIENT, "another-client"], "azp": "another-client"},
@@ -58,12 +59,12 @@ def tell(folder: Path, story: Story, more: str = CREATING) -> None:
         {"iss": DROPPED},
         {"nonce": "another-nonce"},
         {"nonce": DROPPED},
-        {"exp": int(clock.wall_s()) - 120},
+        {"exp": lambda now: now - 120},
         {"exp": DROPPED},
         {"exp": "tomorrow"},
-        {"iat": int(clock.wall_s()) + 3_600},
+        {"iat": lambda now: now + 3_600},
         {"iat": DROPPED},
-        {"nbf": int(clock.wall_s()) + 3_600},
+        {"nbf": lambda now: now + 3_600},
         {"sub": ""},
         {"sub": DROPPED},
         {"sub": 17},
@@ -72,7 +73,8 @@ def tell(folder: Path, story: Story, more: str = CREATING) -> None:
         {"at_hash": 17},
     ],
     ids=[
-        "for another", "for others", "for nobody", "for several", "for several and given to another",
+        "for another", "for others", "for another and given to us", "for nobody", "for several",
+        "for several and given to another",
         "given to another", "of another issuer", "of no issuer", "of another sign-in", "of no sign-in",
         "expired", "never expires", "expires in words", "of tomorrow", "of no time", "not yet",
         "of an empty name", "of nobody", "of a number", "of a long name", "with another access token",
@@ -94,8 +96,8 @@ def test_a_token_that_says_something_else_signs_nobody_in(tmp_path: Path, claims
     [
         {"aud": [CLIENT]},
         {"aud": [CLIENT, "another-client"], "azp": CLIENT},
-        {"exp": int(clock.wall_s()) - 20},
-        {"iat": int(clock.wall_s()) + 20},
+        {"exp": lambda now: now - 20},
+        {"iat": lambda now: now + 20},
         {"at_hash": part(hashlib.sha256(b"the-access-token").digest()[:16])},
     ],
     ids=[
@@ -127,8 +129,20 @@ def test_a_token_within_the_rules_signs_in(tmp_path: Path, claims: dict[str, Any
         lambda claims: f"{part({'alg': 'RS256', 'kid': 'one'})}.{part(claims)}.{part(b'forged' * 43)}",
         lambda claims: f"{part({'alg': 'RS256', 'kid': 'one', 'crit': ['x'], 'x': 1})}.{part(claims)}.AAAA",
         lambda claims: f"{part({'alg': ['RS256'], 'kid': 'one'})}.{part(claims)}.AAAA",
+        lambda claims: f"{part(b'[' * 50_000)}.{part(claims)}.AAAA",
+        lambda claims: f"{part(['RS256'])}.{part(claims)}.AAAA",
     ],
-    ids=["by nobody", "by the public key", "a word", "no JSON", "by a forger", "critically", "by a list"],
+    ids=[
+        "by nobody",
+        "by the public key",
+        "a word",
+        "no JSON",
+        "by a forger",
+        "critically",
+        "by a list",
+        "deeply",
+        "by no object",
+    ],
 )
 def test_a_token_that_is_not_signed_by_the_issuers_key_signs_nobody_in(
     tmp_path: Path, sign: Callable[[dict[str, Any]], str]
@@ -184,6 +198,15 @@ def test_keys_that_cannot_sign_are_passed_over(tmp_path: Path, right: bool) -> N
             keys.append({**public, "use": "sig", "x5t": "abc"})
         issuer.answers["/keys"] = said({"keys": keys})
         assert (await Traveller(there, issuer).sign_in()).status == (303 if right else 401)
+
+    tell(tmp_path, story)
+
+
+def test_a_key_that_is_too_short_is_passed_over(tmp_path: Path) -> None:
+    async def story(there: Managed, issuer: Issuer) -> None:
+        issuer.key = short("one")
+        issuer.published = [issuer.key]
+        assert code(await Traveller(there, issuer).sign_in()) == REFUSED
 
     tell(tmp_path, story)
 
