@@ -182,7 +182,10 @@ def test_an_address_signs_in_who_confirmed_it_where_the_operator_says_so_and_lin
                 assert await traveller.who() == "member"
                 notice = await came.about("The list of linked accounts was changed")
                 assert notice["To"] == "Mia@example.com"
-                # From now on it is the account that counts, and no address.
+                # From now on it is the account that counts: whoever gets the address next is somebody else.
+                issuer.claims["sub"] = "subject-2"
+                assert code(await Traveller(there, issuer).sign_in()) == (403, "permission_denied")
+                issuer.claims["sub"] = "subject-1"
                 issuer.claims |= {"email": "mia@elsewhere.example", "email_verified": False}
                 again = Traveller(there, issuer)
                 assert (await again.sign_in()).status == 303

@@ -306,6 +306,19 @@ def test_a_document_that_leads_astray_is_refused(tmp_path: Path, wrong: dict[str
     tell(tmp_path, story)
 
 
+def test_an_issuer_that_is_down_is_said_to_be(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with issuing() as down:
+            block = declared(down, name="down")
+        async with with_issuer(tmp_path, CREATING, block) as (there, issuer):
+            traveller = Traveller(there, issuer)
+            assert code(await traveller.send("GET", "/api/session/oidc/down")) == DOWN
+            # The other one is as it was.
+            assert (await traveller.sign_in()).status == 303
+
+    asyncio.run(story())
+
+
 def test_an_issuer_that_is_not_there_is_not_asked_again_at_once(tmp_path: Path) -> None:
     async def story(there: Managed, issuer: Issuer) -> None:
         issuer.answers["/.well-known/openid-configuration"] = said({}, "503 Service Unavailable")

@@ -115,7 +115,7 @@ async def come_back(asked: Asked) -> Redirect:
         raise SignInFailed(f"{at.label} did not let you in ({told.error[:100]!a}). Begin again.")
     if not told.code:
         raise BadRequest("code: the issuer sends one with the state.", param="code")
-    person = await world.issuers.person(at, begun.sent, told.code, address=_wants_address(at))
+    person = await world.issuers.person(at, begun.sent, told.code, address="email" in at.scopes)
     identities.ensure_welcome(at, person)
     if begun.session is not None:
         await _link(asked, at, begun.session, person)
@@ -125,10 +125,6 @@ async def come_back(asked: Asked) -> Redirect:
     for _ in ("its start", "its end"):
         world.attempts.give_back_from(asked.actor.address)
     return Redirect(where)
-
-
-def _wants_address(at: Oidc) -> bool:
-    return "email" in at.scopes
 
 
 async def _once(asked: Asked, token: str, expires_us: int) -> None:
@@ -146,7 +142,7 @@ async def _sign_in(asked: Asked, at: Oidc, next: str, person: Person) -> str:
     def ask(reader: Reader) -> tuple[Known | None, Login | None]:
         known = reader.known(person.issuer, person.subject)
         if known is None and at.match_email and person.email is not None:
-            known = reader.confirmed(person.email)
+            known = _by_address(reader, person.issuer, person.email)
         return known, None if known is None else reader.login(known.name)
 
     known, login = await asked.world.read(ask)
@@ -169,6 +165,14 @@ async def _sign_in(asked: Asked, at: Oidc, next: str, person: Person) -> str:
         return f"{SECOND_FACTOR_PAGE}?{urlencode({'second_factor': 'required', 'next': next})}"
     await _enter(asked, at.name, login, person, known.identity)
     return next
+
+
+def _by_address(reader: Reader, issuer: str, address: str) -> Known | None:
+    """Who has confirmed it, unless the issuer knows them as somebody else: an address changes hands."""
+    known = reader.confirmed(address)
+    if known is None or any(row.issuer == issuer for row in reader.identities_of(known.user)):
+        return None
+    return known
 
 
 async def _enter(
@@ -230,7 +234,7 @@ async def finish(asked: Asked) -> SignedInShown:
     proven = under_way.opened(world.secrets, asked.cookies.get(PROVEN), Proven)
     world.attempts.take(proven.name, address, now_us)
     login = await world.read(lambda reader: reader.login(proven.name))
-    if login is None:
+    if login is None or proven.person.issuer not in [at.issuer for at in world.settings.oidc]:
         raise SignInFailed(AGAIN)
     if login.suspended:
         raise AccountSuspended(SUSPENDED)
