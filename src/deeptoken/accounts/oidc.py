@@ -11,7 +11,7 @@ Source: OpenID Connect Core 1.0 (3.1), Discovery 1.0 (4), RFC 7636, RFC 9207, RF
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -36,7 +36,7 @@ from deeptoken.accounts.issuer import (
     failed,
     in_time,
 )
-from deeptoken.accounts.person import Person, verified_address
+from deeptoken.accounts.person import ADDRESS, Person, may_tell_address, verified_address
 from deeptoken.errors import UpstreamError
 from deeptoken.settings import Oidc
 from deeptoken.wire.http import HttpRequest
@@ -53,6 +53,9 @@ KEYS_MAX = 100
 RSA_BITS_MIN = 2_048
 JSON = (("accept", "application/json"), ("user-agent", "deeptoken"))
 FORM = (*JSON, ("content-type", "application/x-www-form-urlencoded"))
+
+Wanted = Callable[[str], Awaitable[bool]]
+"""Whether the address of that subject is needed."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -129,8 +132,8 @@ class Issuers:
         if iss is not None and iss != at.issuer:
             raise failed(at, "the answer is another issuer's")
 
-    async def person(self, at: Oidc, sent: Sent, code: str, *, address: bool) -> Person:
-        """Whom the code is for. With `address`, a verified one is asked for where the token has none.
+    async def person(self, at: Oidc, sent: Sent, code: str, *, address: Wanted) -> Person:
+        """Whom the code is for. Where the token has no address, one is asked for of whom it is wanted.
 
         Raises:
             SignInFailed: the issuer refuses the code, or what it says is not to be believed.
@@ -140,11 +143,12 @@ class Issuers:
             discovery = await self._discovery(at)
             tokens = await self._exchange(at, discovery, sent, code)
             claims = await self._claims(at, discovery, tokens, sent)
-            if address and not claims.get("email") and discovery.userinfo_endpoint and tokens.access_token:
-                told = await self._userinfo(at, discovery.userinfo_endpoint, tokens.access_token)
+            where, token = discovery.userinfo_endpoint, tokens.access_token
+            if where and token and may_tell_address(at.issuer, claims) and await address(claims["sub"]):
+                told = await self._userinfo(at, where, token)
                 if told.get("sub") != claims["sub"]:
                     raise failed(at, "what it tells of the person is somebody else's")
-                claims = {**told, **claims}
+                claims = {**claims, **{name: told[name] for name in ADDRESS if name in told}}
         return Person(at.issuer, claims["sub"], verified_address(at.issuer, claims))
 
     async def _discovery(self, at: Oidc) -> Discovery:

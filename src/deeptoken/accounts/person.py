@@ -8,6 +8,8 @@ import msgspec
 ADDRESS_MAX = 255
 GOOGLE = "https://accounts.google.com"
 MICROSOFT = "https://login.microsoftonline."
+ADDRESS = ("email", "email_verified", "hd")
+"""The claims that say what somebody's address is, and whether it is theirs."""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -36,3 +38,8 @@ def verified_address(issuer: str, claims: Mapping[str, Any]) -> str | None:
     if issuer == GOOGLE and not email.lower().endswith("@gmail.com") and not claims.get("hd"):
         return None
     return email
+
+
+def may_tell_address(issuer: str, claims: Mapping[str, Any]) -> bool:
+    """Whether it may help to ask for an address. Microsoft tells none beside the token that would count."""
+    return not claims.get("email") and not issuer.startswith(MICROSOFT)

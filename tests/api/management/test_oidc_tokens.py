@@ -351,13 +351,17 @@ def test_the_address_is_asked_for_where_the_token_has_none_and_only_of_the_same_
     tmp_path: Path,
 ) -> None:
     async def story(there: Managed, issuer: Issuer) -> None:
-        issuer.claims |= {"email": DROPPED, "email_verified": DROPPED}
+        issuer.claims |= {"email": None, "email_verified": DROPPED}
         issuer.userinfo = {"sub": "subject-2", "email": "eve@example.com", "email_verified": True}
         assert code(await Traveller(there, issuer).sign_in()) == REFUSED
         issuer.userinfo["sub"] = "subject-1"
         traveller = Traveller(there, issuer)
         assert (await traveller.sign_in()).status == 303
         assert await traveller.who() == "eve@example.com"
+        asked = issuer.paths().count("/userinfo")
+        issuer.answers["/userinfo"] = said({}, "500 Internal Server Error")
+        assert (await Traveller(there, issuer).sign_in()).status == 303
+        assert issuer.paths().count("/userinfo") == asked == 2
 
     tell(tmp_path, story)
 

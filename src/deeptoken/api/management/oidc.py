@@ -115,7 +115,13 @@ async def come_back(asked: Asked) -> Redirect:
         raise SignInFailed(f"{at.label} did not let you in ({told.error[:100]!a}). Begin again.")
     if not told.code:
         raise BadRequest("code: the issuer sends one with the state.", param="code")
-    person = await world.issuers.person(at, begun.sent, told.code, address="email" in at.scopes)
+
+    async def wanted(subject: str) -> bool:
+        """Only of who comes the first time, unless the domain counts each time."""
+        known = await world.read(lambda reader: reader.known(at.issuer, subject))
+        return known is None or bool(at.domains)
+
+    person = await world.issuers.person(at, begun.sent, told.code, address=wanted)
     identities.ensure_welcome(at, person)
     if begun.session is not None:
         await _link(asked, at, begun.session, person)
