@@ -19,6 +19,8 @@ from typing import Any
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts.issuer import BYTES_MAX
+from deeptoken.accounts.oidc import Issuers
 from deeptoken.api.acceptor import Seat
 from deeptoken.api.children import Children
 from deeptoken.api.management.serve import Management
@@ -238,7 +240,10 @@ async def _built(
     """What serves, with all that is behind it."""
     settings = running.settings
     client = Client(proxies=Proxies.told(environment()))
-    stack.push_async_callback(client.close)
+    asking = Client(proxies=Proxies.told(environment()), answer_bytes_max=BYTES_MAX)
+    running.issuers = Issuers(asking)
+    for one in (client, asking):
+        stack.push_async_callback(one.close)
     books = Books(ledger, settings)
     router = _router(settings, client, workers)
     running.gateway = _gateway(settings, await running.read_snapshot(), ledger, router, books)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from deeptoken.accounts.attempts import Attempts
+from deeptoken.accounts.oidc import Issuers
 from deeptoken.api.v1 import V1
 from deeptoken.gateway.condition import conditions, worst
 from deeptoken.gateway.health import State
@@ -141,6 +142,7 @@ class Running:
         self.mail = Mail(lambda: self.settings.email, log)
         self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale
+        self.issuers: Issuers
         self.gateway: Gateway
         self.v1: V1
 

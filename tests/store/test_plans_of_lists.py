@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deeptoken.store.ledger import open_writer
-from deeptoken.store.queries import accounts, money, people
+from deeptoken.store.queries import accounts, identities, money, people
 from deeptoken.store.queries.money import UsageFilter
 from deeptoken.store.sqlite import numbered, open_reader_connection
 
@@ -38,6 +38,12 @@ LISTS = {
     "an invitation": accounts.INVITATION_OF,
     "an invitation's token": accounts.INVITATION_BY_SECRET,
     "audit log": accounts.AUDIT_OF,
+    "linked accounts": identities.IDENTITIES_OF,
+    "a linked account": identities.IDENTITY,
+    "whose account that is": identities.KNOWN,
+    "whose address that is": identities.REACHED,
+    "a name in other capitals": identities.NAMED,
+    "invitations of an address": identities.INVITED,
     "an owner's name": accounts.OWNER,
 }
 

@@ -22,7 +22,7 @@ from deeptoken.accounts.sign_in import IDLE_US, SEEN_EVERY_US
 from deeptoken.api.address import Proxies
 from deeptoken.api.exchange import label
 from deeptoken.api.management.cookie import COOKIE, SignedIn, ensure_own_page, ensure_token
-from deeptoken.api.management.route import Asked, Lines, Nothing, Route, World
+from deeptoken.api.management.route import Asked, Lines, Nothing, Redirect, Route, World
 from deeptoken.errors import (
     AccountSuspended,
     BadRequest,
@@ -81,6 +81,7 @@ class Management:
             tenant=tenant,
             signed_in=signed_in,
             headers=request.headers,
+            cookies=request.cookies,
             answer_headers=[],
         )
         told = await route.handler(asked)
@@ -90,6 +91,8 @@ class Management:
             headers["etag"] = f'"{version}"'
         if isinstance(told, Nothing):
             response = Response(status_code=204, headers=headers)
+        elif isinstance(told, Redirect):
+            response = Response(status_code=route.status, headers=headers | {"location": told.location})
         elif isinstance(told, Lines):
             lines = b"".join(encode(row) + b"\n" for row in told.rows)
             response = Response(lines, route.status, headers=headers, media_type=LINES_TYPE)

@@ -12,7 +12,7 @@ import msgspec
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Rates, Tier
 from deeptoken.ledger.postings import Limit, Statement
-from deeptoken.store.queries import account_statements, email, sign_in
+from deeptoken.store.queries import account_statements, email, identities, sign_in
 from deeptoken.store.queries.people import Key, StoredChannel, User
 from deeptoken.store.queries.write import Write
 
@@ -103,6 +103,7 @@ WRITES: Mapping[str, Write] = MappingProxyType(
         **account_statements.WRITES,
         **sign_in.WRITES,
         **email.WRITES,
+        **identities.WRITES,
     }
 )
 
