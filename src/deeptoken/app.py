@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts.children import tidied
 from deeptoken.accounts.issuer import BYTES_MAX
 from deeptoken.accounts.oidc import Issuers
 from deeptoken.api.acceptor import Seat
@@ -52,7 +53,7 @@ from deeptoken.observe.metrics import Metrics, Numbers
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.running import Books, Redeclare, Running, Stale, reread
 from deeptoken.settings import Settings
-from deeptoken.store.ledger import Gateways, open_writer
+from deeptoken.store.ledger import Gateways, Ledger, open_writer
 from deeptoken.store.link import Link
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import load_secrets
@@ -62,6 +63,7 @@ SWITCH_INTERVAL_S = 0.002
 """The ledger's thread must get the interpreter back soon after its disk has answered. Still sooner costs more
 in turns than it gains (measured: half a millisecond is 5 % of a call's CPU, and betters no percentile)."""
 SWEEP_S = 60.0
+TIDY_S = 3_600.0
 WAITING_MAX = 1_000
 """Calls in the line before full channels."""
 NOTE_KEYS_S = 15.0
@@ -125,7 +127,7 @@ async def run(
         running = Running(settings, read_settings, writer, log, stale)
         await redeclaring(writer)(settings)
         jobs = await stack.enter_async_context(Jobs(log))
-        jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+        _keep_in_order(jobs, writer)
         jobs.every(0.0, lambda: running.reread_file(orders.reload, redeclaring(writer)))
         metrics.gauge(*LEDGER_QUEUE, lambda: writer.queue_length)
         listener = await _built(stack, running, writer, jobs, metrics, log, _alone(metrics, running))
@@ -201,7 +203,7 @@ async def run_writer(
         if not heirs:
             await redeclaring(writer)(settings)
         jobs = await stack.enter_async_context(Jobs(log))
-        jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+        _keep_in_order(jobs, writer)
 
         async def reload() -> None:
             await orders.reload.wait()
@@ -225,6 +227,17 @@ def redeclaring(ledger: Gateways) -> Redeclare:
             await declare(settings, ledger, reader)
 
     return redeclare
+
+
+def _keep_in_order(jobs: Jobs, writer: Ledger) -> None:
+    """What the one that writes does by the clock."""
+
+    async def tidy() -> None:
+        for step in tidied():
+            await writer.post(step)
+
+    jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+    jobs.every(TIDY_S, tidy)
 
 
 async def _built(

@@ -149,6 +149,7 @@ def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
         ips=tuple(str(network) for network in declared.networks),
         scope=declared.scope,
         cheaper_model=declared.cheaper_model,
+        webhook=declared.webhook,
         children=declared.children,
         expires_us=declared.expires_us,
         from_file=True,

@@ -141,6 +141,8 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     """The most that one of its calls may take."""
     cheaper_model: str | None = None
     """What answers once a ceiling is nearly used."""
+    webhook: str | None = None
+    """Who is told when one is."""
     children: bool = False
     """It may make child keys."""
     scope: Scope = "call"

@@ -45,6 +45,7 @@ LISTS = {
     "a name in other capitals": identities.NAMED,
     "invitations of an address": identities.INVITED,
     "an owner's name": accounts.OWNER,
+    "keys": people.KEYS_OF,
 }
 
 
@@ -89,8 +90,3 @@ def test_each_list_is_read_by_an_index(path: Path, name: str) -> None:
     steps = plan(path, LISTS[name])
 
     assert walks(steps) == []
-
-
-def test_an_owners_keys_are_found_by_an_index(path: Path) -> None:
-    """These few are put in order."""
-    assert plan(path, people.KEYS_OF)[0] == "SEARCH key USING INDEX key_name (owner=?)"

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from deeptoken.accounts import members, organizations
-from deeptoken.accounts.keys import Webhook
+from deeptoken.accounts.keys import Webhook, checked_webhook
 from deeptoken.accounts.organizations import OrganizationShown
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.keys import routes as key_routes
@@ -135,7 +135,7 @@ async def change_organization(asked: Asked) -> OrganizationShown:
         wanted = msgspec.structs.replace(
             wanted,
             name=org.name if body.name is UNSET else organizations.checked_name(body.name),
-            webhook=org.webhook if body.webhook is UNSET else body.webhook,
+            webhook=org.webhook if body.webhook is UNSET else checked_webhook(body.webhook),
         )
     if wanted != org:
         await asked.change(organizations.edit(asked.actor, org, wanted))
