@@ -55,6 +55,7 @@ from deeptoken.running import Books, Redeclare, Running, Stale, reread
 from deeptoken.settings import Settings
 from deeptoken.store.ledger import Gateways, Ledger, open_writer
 from deeptoken.store.link import Link
+from deeptoken.store.queries.sign_in import tidy_attempts
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import load_secrets
 from deeptoken.store.socket import Door
@@ -233,7 +234,7 @@ def _keep_in_order(jobs: Jobs, writer: Ledger) -> None:
     """What the one that writes does by the clock."""
 
     async def tidy() -> None:
-        for step in tidied():
+        for step in (*tidied(), tidy_attempts(clock.wall_us())):
             await writer.post(step)
 
     jobs.every(SWEEP_S, lambda: writer.post(Sweep()))

@@ -138,7 +138,7 @@ class Running:
         self._read_settings = read_settings
         self._ledger = ledger
         self._log = log
-        self.attempts = Attempts()
+        self.attempts = Attempts(self)
         self.mail = Mail(lambda: self.settings.email, log)
         self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale

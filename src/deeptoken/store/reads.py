@@ -5,7 +5,7 @@ A `Reader` is opened for a request, a command or a page and closed by ``with``. 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -130,6 +130,10 @@ class Reader:
     def invited(self, address: str, now_us: int) -> list[Invitation]:
         """The open invitations of an address."""
         return identities.invited(self._connection, address, now_us)
+
+    def attempts(self, names: Sequence[bytes]) -> dict[bytes, int]:
+        """When all attempts of these are free again; who has none is not there."""
+        return sign_in.attempts(self._connection, names)
 
     def visitor(self, sha256: bytes, now_us: int, seen_after_us: int) -> Visitor | None:
         """Who has a session that has not ended, by the digest of its token."""

@@ -57,7 +57,7 @@ class AddressShown(msgspec.Struct, frozen=True, kw_only=True):
 async def forgotten(asked: Asked) -> Nothing:
     """Whoever it is, the answer is the same and comes before anything is looked up."""
     said, address = asked.body.user, asked.actor.address
-    asked.world.attempts.take(f"reset {said.casefold()}", address, clock.wall_us())
+    await asked.world.attempts.take(f"reset {said.casefold()}", address, clock.wall_us())
     asked.world.mail.put(partial(_reset, asked.world, said, address))
     return Nothing()
 
@@ -107,7 +107,7 @@ async def ask_for(asked: Asked) -> Nothing:
 async def confirm(asked: Asked) -> Nothing:
     sha256 = ids.digest(asked.body.token)
     attempt = f"email {sha256.hex()}"
-    asked.world.attempts.take(attempt, asked.actor.address, clock.wall_us())
+    await asked.world.attempts.take(attempt, asked.actor.address, clock.wall_us())
     found = await asked.world.read(lambda reader: reader.email_linked(sha256, clock.wall_us()))
     if found is None:
         raise SignInFailed

@@ -57,7 +57,7 @@ async def _factor(asked: Asked) -> Factor | None:
 async def begin(asked: Asked) -> Begun:
     name, user = own_name(asked), signed_in(asked).session.user
     await proven(asked, name, asked.body.password, asked.body.code)
-    asked.world.attempts.give_back(name, asked.actor.address)
+    await asked.world.attempts.give_back(name, asked.actor.address)
     secret = second_factor.new_secret()
     try:
         await asked.change(begin_factor(user, asked.world.secrets.seal(secret, user)))
@@ -68,7 +68,7 @@ async def begin(asked: Asked) -> Begun:
 
 async def confirm(asked: Asked) -> RecoveryCodes:
     name, user, now_us = own_name(asked), signed_in(asked).session.user, clock.wall_us()
-    asked.world.attempts.take(name, asked.actor.address, now_us)
+    await asked.world.attempts.take(name, asked.actor.address, now_us)
     factor = await _factor(asked)
     if factor is None or factor.confirmed:
         raise Conflict("Begin first: POST /api/me/second-factor.")

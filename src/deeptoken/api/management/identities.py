@@ -43,7 +43,7 @@ async def list_identities(asked: Asked) -> Slice:
 async def begin(asked: Asked) -> Onward:
     at, next = provider(asked, asked.body.provider), local(asked.body.next)
     await _prove(asked)
-    asked.world.attempts.take_from(asked.actor.address, clock.wall_us())
+    await asked.world.attempts.take_from(asked.actor.address, clock.wall_us())
     return Onward(url=await leave(asked, at, next, session=signed_in(asked).session.id))
 
 
@@ -67,7 +67,7 @@ async def _prove(asked: Asked) -> None:
     _, taken = await proven(asked, name, body.password, body.code)
     if taken:
         await asked.change(*taken)
-    asked.world.attempts.give_back(name, asked.actor.address)
+    await asked.world.attempts.give_back(name, asked.actor.address)
 
 
 async def remove(asked: Asked) -> Nothing:

@@ -88,7 +88,7 @@ async def list_providers(asked: Asked) -> Slice:
 
 async def start(asked: Asked) -> Redirect:
     at, next = provider(asked, asked.path["name"]), local(asked.query.next)
-    asked.world.attempts.take_from(asked.actor.address, clock.wall_us())
+    await asked.world.attempts.take_from(asked.actor.address, clock.wall_us())
     return Redirect(await leave(asked, at, next))
 
 
@@ -103,7 +103,7 @@ async def leave(asked: Asked, at: Oidc, next: str, *, session: str | None = None
 
 async def come_back(asked: Asked) -> Redirect:
     at, told, world = provider(asked, asked.path["name"]), asked.query, asked.world
-    world.attempts.take_from(asked.actor.address, clock.wall_us())
+    await world.attempts.take_from(asked.actor.address, clock.wall_us())
     begun = under_way.opened(world.secrets, asked.cookies.get(BEGUN), Begun)
     same = hmac.compare_digest(begun.sent.state.encode(), told.state.encode())
     if not same or (begun.provider, begun.issuer) != (at.name, at.issuer):
@@ -128,7 +128,7 @@ async def come_back(asked: Asked) -> Redirect:
     else:
         where = await _sign_in(asked, at, begun.next, person)
     for _ in ("its start", "its end"):
-        world.attempts.give_back_from(asked.actor.address)
+        await world.attempts.give_back_from(asked.actor.address)
     return Redirect(where)
 
 
@@ -243,7 +243,7 @@ async def finish(asked: Asked) -> SignedInShown:
     """By the code, which counts as an attempt."""
     world, address, now_us = asked.world, asked.actor.address, clock.wall_us()
     proven = under_way.opened(world.secrets, asked.cookies.get(PROVEN), Proven)
-    world.attempts.take(proven.name, address, now_us)
+    await world.attempts.take(proven.name, address, now_us)
     login = await world.read(lambda reader: reader.login(proven.name))
     if login is None or proven.person.issuer not in [at.issuer for at in world.settings.oidc]:
         raise SignInFailed(AGAIN)
@@ -257,7 +257,7 @@ async def finish(asked: Asked) -> SignedInShown:
             raise SignInFailed
         taken.append(step)
     told = await _enter(asked, proven.provider, login, proven.person, proven.identity, *taken)
-    world.attempts.give_back(proven.name, address)
+    await world.attempts.give_back(proven.name, address)
     return told
 
 

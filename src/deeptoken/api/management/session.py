@@ -119,7 +119,7 @@ async def proven(asked: Asked, name: str, password: str, code: str | None) -> tu
         SecondFactorRequired: the password is right, and there is no code.
     """
     attempts, now_us = asked.world.attempts, clock.wall_us()
-    attempts.take(name, asked.actor.address, now_us)
+    await attempts.take(name, asked.actor.address, now_us)
     login = await asked.world.read(lambda reader: reader.login(name))
     right = await attempts.right(None if login is None else login.hash, password)
     if login is None or not right:
@@ -127,7 +127,7 @@ async def proven(asked: Asked, name: str, password: str, code: str | None) -> tu
     taken = []
     if login.factor is not None and login.factor.confirmed:
         if code is None:
-            attempts.give_back(name, asked.actor.address)
+            await attempts.give_back(name, asked.actor.address)
             raise SecondFactorRequired
         secret = asked.world.secrets.open(login.factor.secret, login.user)
         step = second_factor.taken(login.user, login.factor, secret, code, now_us)
@@ -145,7 +145,7 @@ async def settled(asked: Asked, name: str, edit: Edit) -> None:
         await asked.change(edit)
     except PreconditionFailed:
         raise SignInFailed from None
-    asked.world.attempts.give_back(name, asked.actor.address)
+    await asked.world.attempts.give_back(name, asked.actor.address)
 
 
 def signed_in(asked: Asked) -> SignedIn:
@@ -162,7 +162,7 @@ async def start(asked: Asked) -> SignedInShown:
     body = asked.body
     login, taken = await proven(asked, body.user, body.password, body.code)
     told = await enter(asked, login, *taken)
-    asked.world.attempts.give_back(body.user, asked.actor.address)
+    await asked.world.attempts.give_back(body.user, asked.actor.address)
     return told
 
 
@@ -236,7 +236,7 @@ async def change_password(asked: Asked) -> SignedInShown:
 
 async def follow_link(asked: Asked) -> Nothing:
     body, sha256 = asked.body, ids.digest(asked.body.token)
-    asked.world.attempts.take(f"link {sha256.hex()}", asked.actor.address, clock.wall_us())
+    await asked.world.attempts.take(f"link {sha256.hex()}", asked.actor.address, clock.wall_us())
     name = await asked.world.read(lambda reader: reader.linked(sha256, clock.wall_us()))
     login = None if name is None else await asked.world.read(lambda reader: reader.login(name))
     if login is None:

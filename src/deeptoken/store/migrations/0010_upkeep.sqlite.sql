@@ -5,3 +5,12 @@ create index key_lapsed on key (expires_us) where parent_id is not null and dele
 
 create trigger spent_stays before update on spent begin select raise(abort, 'spent is append-only'); end;
 create trigger spent_remains before delete on spent begin select raise(abort, 'spent is append-only'); end;
+
+-- How often somebody tried to sign in: under the SHA-256 of an account's name or an address, when all of its
+-- attempts are free again.
+create table attempt (
+    name blob primary key check (length(name) = 32),
+    free_us integer not null
+) strict, without rowid;
+
+create index attempt_free on attempt (free_us);

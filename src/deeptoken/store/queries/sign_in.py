@@ -4,7 +4,7 @@ An `Edit` of these statements is done whole or not at all: a code that was used 
 ended, meets no row, and nothing is done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import apsw
@@ -60,6 +60,16 @@ class Visitor(msgspec.Struct, frozen=True):
 
 WRITES: Mapping[str, Write] = MappingProxyType(
     {
+        # The generic cell rate algorithm: nothing is changed while none is free.
+        "attempt_take": Write(
+            """
+            insert into attempt (name, free_us) values ($1, $2 + $3)
+            on conflict (name) do update set free_us = max(free_us, $2) + $3 where free_us <= $2 + $4
+            """,
+            notify=False,
+        ),
+        "attempt_back": Write("update attempt set free_us = free_us - $2 where name = $1", notify=False),
+        "attempts_tidy": Write("delete from attempt where free_us <= $1", notify=False),
         "password_set": Write(
             """
             insert into password (user_id, hash, changed_us) values ($1, $2, $3)
@@ -250,3 +260,26 @@ def remove_factor(user: str) -> Statement:
 
 def _text(codes: tuple[str, ...]) -> str:
     return msgspec.json.encode(codes).decode()
+
+
+def take_attempt(name: bytes, now_us: int, every_us: int, slack_us: int) -> Statement:
+    """Changes nothing if none is free."""
+    return Statement(name="attempt_take", parameters=(name, now_us, every_us, slack_us))
+
+
+def give_attempt_back(name: bytes, every_us: int) -> Statement:
+    return Statement(name="attempt_back", parameters=(name, every_us))
+
+
+def tidy_attempts(now_us: int) -> Statement:
+    """Of names that have all their attempts free nothing need be known."""
+    return Statement(name="attempts_tidy", parameters=(now_us,))
+
+
+def attempts(connection: apsw.Connection, names: Sequence[bytes]) -> dict[bytes, int]:
+    """When all attempts of these are free again."""
+    found = {}
+    for name in names:
+        for (free_us,) in connection.execute("select free_us from attempt where name = $1", numbered(name)):
+            found[name] = free_us
+    return found
