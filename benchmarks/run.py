@@ -20,6 +20,7 @@ import long
 import peers
 import results
 import routing
+import several
 from figures import Bench, Length, Rounds, rounds
 from peers import PEERS
 from processes import NotReady, Server
@@ -31,9 +32,6 @@ from deeptoken import clock
 FOLDER = Path(__file__).parent / ".work"
 REQUESTS_BEFORE_MEMORY = 50_000
 STARTS = 3
-NO_WORKERS = (
-    "workers = 2 over workers = 1: it takes four free cores, two for the load and two for the gateway."
-)
 
 
 def main() -> int:
@@ -91,7 +89,7 @@ def _peers(stage: Stage, length: Length) -> int:
 
 
 def _measure(stage: Stage, length: Length, *, quick: bool) -> int:
-    run, bench = Run(skipped=[NO_WORKERS]), Bench(stage.folder, stage.key)
+    run, bench = Run(), Bench(stage.folder, stage.key)
     _decision(run)
     whole, streams = stage.upstreams()
     proxies: tuple[list[Server], list[Server]] = [], []
@@ -116,6 +114,8 @@ def _measure(stage: Stage, length: Length, *, quick: bool) -> int:
     if not quick:
         _memory_of_streams(bench, gateway, run)
         _crowd(bench, stage, whole, streams, gateway, length, run)
+        gateway.stop()
+        _enough(several.compare(bench, stage, whole, streams, length, run), "workers", run)
     return _closing(run, quick=quick, busy=length.busy)
 
 
