@@ -1,9 +1,10 @@
-"""The long run: requests and streams in turn, and the line through resident memory over the second half."""
+"""The long run: requests and streams in turn, and the line through resident memory; then usage pages (pages.py)."""
 
 import sys
 import time
 from statistics import linear_regression, mean
 
+import pages
 import results
 from figures import Bench, Load
 from processes import Server
@@ -20,14 +21,16 @@ Sample = tuple[float, float]
 """Seconds since the start, and megabytes."""
 
 
-def run(stage: Stage, *, minutes: float, write: bool) -> int:
-    """Print what was found; a run of full length goes into RESULTS.md."""
-    found = Run()
-    if not _memory(stage, minutes, found):
+def run(stage: Stage, *, minutes: float, rows: int, write: bool) -> int:
+    """Print what was found; a run of full size goes into RESULTS.md. No minutes or no rows leaves that out."""
+    found, whole = Run(parts={CHAPTER: []}), minutes >= MINUTES and rows >= pages.ROWS
+    if minutes and not _memory(stage, minutes, found):
         return 1
-    print(results.said(found, judged=minutes >= MINUTES), *found.parts[CHAPTER], sep="\n")
-    if not write or minutes < MINUTES:
-        print("Nothing was written: that takes the full length, on a machine that has no other work.")
+    if rows:
+        found.parts[CHAPTER] += pages.measure(stage, rows, found)
+    print(results.said(found, judged=whole), *found.parts[CHAPTER], sep="\n")
+    if not write or not whole:
+        print("Nothing was written: that takes the full size, on a machine that has no other work.")
     elif not results.keep(found, "python benchmarks/run.py --long"):
         print("There is no RESULTS.md yet to add it to: `make bench` writes one.", file=sys.stderr)
     return 0
@@ -51,11 +54,11 @@ def _memory(stage: Stage, minutes: float, found: Run) -> bool:
         time.sleep(0.1)
     gateway.stop()
     grown = found.figures["memory_slope"] = slope(samples)
-    found.parts[CHAPTER] = [
+    found.parts[CHAPTER].append(
         f"memory over {minutes:g} minutes, {answers:,} answers and {events:,} events: {samples[0][1]:.1f} MB "
         f"at first, {samples[-1][1]:.1f} MB at last; the line through the second half rises by {grown:.2f} % "
         "in 30 minutes"
-    ]
+    )
     return True
 
 

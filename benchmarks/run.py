@@ -17,6 +17,7 @@ from statistics import median
 
 import crowd
 import long
+import pages
 import peers
 import results
 import routing
@@ -47,7 +48,7 @@ def main() -> int:
     with Stage(FOLDER) as stage:
         try:
             if asked.long:
-                return long.run(stage, minutes=asked.minutes, write=not asked.busy)
+                return long.run(stage, minutes=asked.minutes, rows=asked.rows, write=not asked.busy)
             if asked.peers:
                 return _peers(stage, length)
             return _measure(stage, length, quick=asked.quick)
@@ -67,6 +68,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--busy", action="store_true", help="keep disturbed rounds, write nothing")
     parser.add_argument(
         "--minutes", type=float, default=long.MINUTES, help="of load in a long run; fewer write nothing"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=pages.ROWS, help="usage rows in a long run; fewer write nothing"
     )
     return parser.parse_args()
 

@@ -149,17 +149,23 @@ class Stage:
         database: Path | None = None,
         workers: int = 1,
         cores: tuple[int, ...] = (SERVER_CORE,),
+        declared: str = "",
+        again: bool = False,
     ) -> Server:
-        """The gateway on an empty database, or on a copy of another one."""
+        """The gateway on an empty database, or on a copy of another one, or `again` on that of its folder.
+
+        `declared` is what its configuration has beside the usual.
+        """
         home = folder or self.folder / "gateway"
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir()
+        if not again:
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir()
         if database is not None:
             shutil.copy(database, home / "bench.db")
         port = free_port()
         file = home / "deeptoken.toml"
         told = {"port": port, "whole": whole.port, "streams": streams.port, "key": self.key}
-        file.write_text(CONFIGURATION.format(**told, workers=workers))
+        file.write_text(CONFIGURATION.format(**told, workers=workers) + declared)
         command = [sys.executable, "-m", "deeptoken", "serve", "--config", str(file)]
         return self.stopping(start("gateway", command, port=port, cores=cores, folder=home, path="/readyz"))
 
