@@ -6,6 +6,7 @@
 #   make compatibility   write docs/compatibility.md anew
 #   make check        format, lint, types, imports, house rules
 #   make bench        the figures of benchmarks/RESULTS.md; bench-quick and bench-long: less and more
+#   make bench-peers  LiteLLM and Portkey's gateway beside ours: installs both in benchmarks/.peers
 #   make lock         write both lock files anew
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ COMPILE := env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pytho
 	--generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: setup run test unit conformance conformance-clients compatibility check bench bench-quick bench-long lock
+.PHONY: setup run test unit conformance conformance-clients compatibility check bench bench-quick bench-long bench-peers lock
 
 setup: $(READY)
 
@@ -63,6 +64,10 @@ bench-quick: $(READY)
 
 bench-long: $(READY)
 	@$(BIN)/python benchmarks/run.py --long
+
+bench-peers: $(READY)
+	@$(BIN)/python benchmarks/peers.py
+	@$(BIN)/python benchmarks/run.py --peers
 
 lock: $(READY)
 	$(COMPILE) --output-file requirements.lock pyproject.toml

@@ -13,14 +13,34 @@ from typing import Any
 import msgspec
 from processes import LOAD_CORE, Server, Watch, pinned
 
+from deeptoken import clock
+
 CONNECTIONS = 64
 RATE = 500
 STREAMS = 100
 RAMP_SHARE = 0.18
 """Of a measurement: all streams have begun before the load counts."""
 OPEN_STREAMS = 1_000
+EXPECTED = '"total_tokens":300'
+"""What stands in each right answer; in a stream, `EXPECTED_OF_STREAM`."""
+EXPECTED_OF_STREAM = '"total_tokens":298'
 MORE_ROUNDS = 2
-"""What is tried beyond the wanted, so that a run ends in its time on a busy machine too."""
+"""What is tried beyond the wanted, as long as there is time."""
+SPARE_SECONDS = 25.0
+
+
+class Length:
+    """How long each part takes, and how often."""
+
+    def __init__(self, *, quick: bool = False, busy: bool = False) -> None:
+        self.busy = busy
+        self.seconds = 2.5 if quick else 3.0
+        self.open_seconds = 5.0
+        self.stream_seconds = 4.0 if quick else 5.0
+        self.rounds = 2 if quick else 5
+        self.slow_rounds = 1 if quick else 3
+        self.spare_s = SPARE_SECONDS / 2 if quick else SPARE_SECONDS
+        """What all rounds together may take beyond those wanted, so that a run ends in its time."""
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -63,6 +83,10 @@ class Load(msgspec.Struct, frozen=True):
     def cpu_per_event_us(self) -> float:
         return self.server_cores / (self.events / self.seconds) * 1e6 if self.events else 0.0
 
+    @property
+    def cpu_per_answer_us(self) -> float:
+        return self.server_cores / self.per_second * 1e6 if self.answers else 0.0
+
 
 class Bench:
     """The folder with the load generator and the requests that it sends."""
@@ -72,7 +96,7 @@ class Bench:
         self.key = key
 
     def closed(self, server: Server, size: int, seconds: float) -> Load:
-        request = self.request("bench", size)
+        request = self.request("bench", size, server.headers)
         return self._load(server, "closed", request, seconds, CONNECTIONS)
 
     def open(self, server: Server, seconds: float, *, rate: int = RATE) -> Load:
@@ -86,8 +110,8 @@ class Bench:
         request = self.request("bench-open", 1_000)
         return self._load(server, "streams", request, seconds, OPEN_STREAMS, int(seconds * 1e3 * RAMP_SHARE))
 
-    def request(self, model: str, size: int) -> Path:
-        """A request with a body of `size` bytes and the headers that OpenAI's client sends."""
+    def request(self, model: str, size: int, headers: tuple[str, ...] = ()) -> Path:
+        """A request with a body of `size` bytes and the headers that OpenAI's client sends, and these."""
         path = self.folder / f"{model}-{size}.request"
         body: dict[str, Any] = {
             "model": model,
@@ -112,6 +136,7 @@ class Bench:
             "x-stainless-arch: x64",
             "x-stainless-runtime: CPython",
             "x-stainless-retry-count: 0",
+            *headers,
             f"content-length: {len(encoded)}",
         )
         path.write_bytes("\r\n".join(head).encode() + b"\r\n\r\n" + encoded)
@@ -126,7 +151,8 @@ class Bench:
         connections: int,
         extra: int | None = None,
     ) -> Load:
-        command = [self.folder / "load", mode, server.port, request, '"total_tokens"', connections, seconds]
+        expected = EXPECTED_OF_STREAM if mode == "streams" else EXPECTED
+        command = [self.folder / "load", mode, server.port, request, expected, connections, seconds]
         arguments = [str(part) for part in (*command, *([] if extra is None else [extra]))]
         with pinned(LOAD_CORE):
             loading = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -146,42 +172,62 @@ class Bench:
 
 
 class Rounds(msgspec.Struct):
-    """Loads of several servers, in turn; each kept round has one of each."""
+    """Loads of several servers, in turn; a kept round has one of each, but of peers that answered wrong."""
 
     kept: list[dict[str, Load]]
     dropped: int = 0
 
+    def has(self, name: str) -> bool:
+        return any(name in loads for loads in self.kept)
+
     def ratio(self, value: Callable[[Load], float], over: str, under: str) -> float:
-        return median(value(loads[over]) / value(loads[under]) for loads in self.kept)
+        both = [loads for loads in self.kept if over in loads and under in loads]
+        return median(value(loads[over]) / value(loads[under]) for loads in both)
 
     def difference(self, value: Callable[[Load], float], of: str, to: str) -> float:
         return median(value(loads[of]) - value(loads[to]) for loads in self.kept)
 
     def median(self, value: Callable[[Load], float], of: str) -> float:
-        return median(value(loads[of]) for loads in self.kept)
+        return median(self._values(value, of))
 
     def spread(self, value: Callable[[Load], float], of: str) -> tuple[float, float]:
-        values = [value(loads[of]) for loads in self.kept]
+        values = self._values(value, of)
         return min(values), max(values)
+
+    def _values(self, value: Callable[[Load], float], of: str) -> list[float]:
+        return [value(loads[of]) for loads in self.kept if of in loads]
 
 
 def rounds(
-    what: str, servers: list[Server], measure: Callable[[Server], Load], wanted: int, *, busy: bool = False
+    what: str,
+    servers: list[Server],
+    measure: Callable[[Server], Load],
+    wanted: int,
+    length: Length,
+    *,
+    watched: Callable[[], Watch] = Watch,
 ) -> Rounds:
-    """Rounds until `wanted` are kept, or too many were tried. The order turns round each time.
+    """Rounds until `wanted` are kept, or there is no time left for more. The order turns round each time.
 
-    `busy` keeps those in which others were busy, too.
+    A busy run keeps those in which others were busy, too.
     """
-    done = Rounds([])
-    for attempt in range(wanted + MORE_ROUNDS):
-        if len(done.kept) == wanted:
+    done, attempt = Rounds([]), 0
+    while len(done.kept) < wanted and attempt < wanted + MORE_ROUNDS:
+        if attempt >= wanted and length.spare_s <= 0:
             break
+        began = clock.monotonic()
         loads: dict[str, Load] = {}
-        with Watch() as watch:
+        with watched() as watch:
             for server in servers if attempt % 2 == 0 else reversed(servers):
                 loads[server.name] = measure(server)
-        wrong = [name for name, load in loads.items() if not load.right]
-        if (watch.calm or busy) and not wrong:
+        if attempt >= wanted:
+            length.spare_s -= clock.monotonic() - began
+        attempt += 1
+        wrong = {server.name for server in servers if not loads[server.name].right}
+        peers = {server.name for server in servers if server.peer}
+        for name in wrong & peers:
+            print(f"  {what}: without {name}, {loads.pop(name).trouble}")
+        if (watch.calm or length.busy) and not wrong - peers:
             done.kept.append(loads)
             shown = ", ".join(
                 f"{name} {load.per_second:,.0f}/s p50 {load.latency.p50} us" for name, load in loads.items()
@@ -189,10 +235,11 @@ def rounds(
             print(f"  {what}: {shown}")
         else:
             done.dropped += 1
-            why = (
-                f"wrong answers of {', '.join(wrong)}"
-                if wrong
-                else f"others used {watch.others_cores:.2f} cores"
-            )
-            print(f"  {what}: a round dropped, {why}")
+            print(f"  {what}: a round dropped, {_why(wrong - peers, watch)}")
     return done
+
+
+def _why(wrong: set[str], watch: Watch) -> str:
+    if wrong:
+        return f"wrong answers of {', '.join(sorted(wrong))}"
+    return f"others used {watch.others_cores:.2f} cores"

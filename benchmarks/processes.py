@@ -24,13 +24,18 @@ class NotReady(Exception):
 
 
 class Server:
-    """A process on a port of 127.0.0.1, pinned to a core. Its children count as it does."""
+    """A process on a port of 127.0.0.1, pinned to a core. Its children count as it does.
+
+    `headers` are sent to it with each request. What a `peer` answers wrong costs the others no round.
+    """
 
     def __init__(self, name: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         self.name = name
         self.port = port
         self.process = process
         self.log = log
+        self.headers: tuple[str, ...] = ()
+        self.peer = False
 
     def at(self, port: int, name: str) -> "Server":
         """The same process at another of its ports."""
@@ -45,7 +50,11 @@ class Server:
         return sum(_thread_s(pid) for pid in self.pids)
 
     def resident_mb(self) -> float:
-        return sum(_resident_kb(pid) for pid in self.pids) / 1024
+        return sum(_memory_kb(pid, "status", "VmRSS:") for pid in self.pids) / 1024
+
+    def shared_out_mb(self) -> float:
+        """The same with each page once that several of its processes share."""
+        return sum(_memory_kb(pid, "smaps_rollup", "Pss:") for pid in self.pids) / 1024
 
     def stop(self) -> None:
         if self.process.poll() is not None:
@@ -58,13 +67,29 @@ class Server:
             self.process.wait()
 
 
-def start(name: str, command: list[str], *, port: int, core: int, folder: Path, path: str = "/") -> Server:
-    """Start a server and wait until it answers `path` with 200, or at all where `path` is ``/``."""
+def start(
+    name: str,
+    command: list[str],
+    *,
+    port: int,
+    cores: tuple[int, ...],
+    folder: Path,
+    path: str = "/",
+    environment: dict[str, str] | None = None,
+    seconds: float = READY_SECONDS,
+) -> Server:
+    """Start a server and wait until it answers `path` with 200, or at all where `path` is ``/``.
+
+    Raises:
+        NotReady: it ended, or was not ready within `seconds`.
+    """
     log = folder / f"{name}.log"
-    with pinned(core), log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    with pinned(*cores), log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment, cwd=folder
+        )
     server = Server(name, port, process, log)
-    deadline = clock.monotonic() + READY_SECONDS
+    deadline = clock.monotonic() + seconds
     while not answers(port, path):
         if process.poll() is not None or clock.monotonic() > deadline:
             server.stop()
@@ -74,10 +99,10 @@ def start(name: str, command: list[str], *, port: int, core: int, folder: Path, 
 
 
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """What is started inside stays on this core."""
+def pinned(*cores: int) -> Iterator[None]:
+    """What is started inside stays on these cores."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -167,10 +192,10 @@ def _thread_s(pid: int) -> float:
     return total / 1e9
 
 
-def _resident_kb(pid: int) -> int:
+def _memory_kb(pid: int, file: str, row: str) -> int:
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        told = Path(f"/proc/{pid}/{file}").read_text()
     except OSError:
         return 0
-    lines = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    lines = [line for line in told.splitlines() if line.startswith(row)]
     return int(lines[0].split()[1]) if lines else 0

@@ -15,12 +15,13 @@ from deeptoken import clock
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PACKAGES = ("deeptoken", "uvicorn", "uvloop", "httptools", "msgspec", "apsw")
+NOTHING_LEFT_OUT = "Nothing was left out."
 LOSS_MAX = 0.2
 """What a quick run may be worse than the last full one."""
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A row of the specification's table. `more`: more is better."""
+    """A row of the specification's table. `more`: more is better. `ratio`: a quick run compares it."""
 
     name: str
     what: str
@@ -29,6 +30,8 @@ class Bar(msgspec.Struct, frozen=True):
     goal: float
     more: bool = False
     ratio: bool = False
+    either: bool = False
+    """Above and below zero are as bad; what rounds to 0.0 is zero."""
 
 
 BARS = (
@@ -46,9 +49,20 @@ BARS = (
     Bar("start", "start to ready, empty SQLite", " s", 2, 0.7),
     Bar("crowd_start", "start to ready with 10,000 keys of 1,000 organizations", " s", 2, 0.7),
     Bar("crowd", "requests/s with these over requests/s with one", "", 0.95, 1, True),
-    Bar("memory_slope", "slope of memory over 30 minutes of load", " %", 1, 0),
+    Bar("workers", "requests/s of workers = 2 over workers = 1", "x", 1.7, 1.9, True),
+    Bar("memory_slope", "slope of memory over 30 minutes of load, up or down", " %", 1, 0, either=True),
+    Bar("usage_page", "a usage page at ten million rows, median", " ms", 100, 20),
+    Bar("usage_page_worst", "the slowest of them", " ms", 100, 20),
 )
-TABLE = re.compile(r"\| figure .*?\n\n", re.DOTALL)
+PARTS = {
+    "Other gateways": ("litellm", "portkey"),
+    "The long run": ("memory_slope", "usage_page", "usage_page_worst"),
+}
+"""What has runs of its own: a chapter, and its figures. A full run without them leaves them as they were."""
+HOW = {
+    "Other gateways": "none is installed. `make bench-peers` installs and measures them.",
+    "The long run": "`make bench-long` takes it: the slope of memory, and usage pages at ten million rows.",
+}
 LAST = re.compile(r"```json\n(?P<figures>.*?)\n```", re.DOTALL)
 
 
@@ -57,8 +71,10 @@ class Run(msgspec.Struct):
 
     figures: dict[str, float] = {}
     details: list[str] = []
+    parts: dict[str, list[str]] = {}
+    """The details of what has a chapter of its own in `PARTS`."""
     skipped: list[str] = []
-    """What this version does not measure."""
+    """What was not measured, and why."""
     failed: list[str] = []
     """What was to be measured and could not."""
 
@@ -77,31 +93,69 @@ def said(run: Run, *, judged: bool = True) -> str:
 
 
 def write(run: Run, command: str) -> None:
-    """RESULTS.md anew. The slope of memory of an earlier long run stays."""
-    before = last()
-    if "memory_slope" in before:
-        run.figures.setdefault("memory_slope", before["memory_slope"])
-    parts = [
-        "# Results of the last full run",
-        f"`{command}`, {_today()}. How it is measured: README.md.",
-        said(run),
-        "## Machine and versions",
-        "\n".join(f"- {line}" for line in machine()),
-        "## Behind the figures",
-        "\n".join(f"- {line}" for line in run.details),
-        "## Not measured",
-        "\n".join(f"- {line}" for line in run.skipped) or "Nothing was left out.",
-        "## For `--quick`",
-        _block(run.figures),
+    """RESULTS.md anew. What has runs of its own stays, if this run had it not."""
+    before, old = last(), chapters()
+    for name, figures in PARTS.items():
+        if name not in run.parts:
+            run.figures = {figure: before[figure] for figure in figures if figure in before} | run.figures
+    new = {
+        "": _head(run, command),
+        "Machine and versions": _listed(machine()),
+        "Behind the figures": _listed(run.details),
+        **{name: old[name] for name in PARTS if name in old},
+        **_parts(run, command),
+        "For `--quick`": _block(run.figures),
+    }
+    never = [f"{name}: {how}" for name, how in HOW.items() if name not in new]
+    _put(new | {"Not measured": _listed(run.skipped + never) or NOTHING_LEFT_OUT})
+
+
+def keep(run: Run, command: str) -> bool:
+    """RESULTS.md with the chapters that this run has, and all else as it was; False if there is none yet."""
+    known, figures = chapters(), last()
+    if not figures:
+        return False
+    for name in run.parts:
+        figures = {figure: value for figure, value in figures.items() if figure not in PARTS[name]}
+    figures |= run.figures
+    table = known[""].index("| figure")
+    known[""] = known[""][:table] + said(Run(figures=figures))
+    still = [
+        line
+        for line in known.get("Not measured", "").splitlines()
+        if not any(line.startswith(f"- {name}:") for name in run.parts)
     ]
+    known |= _parts(run, command)
+    known["Not measured"] = "\n".join(still) or NOTHING_LEFT_OUT
+    _put(known | {"For `--quick`": _block(figures)})
+    return True
+
+
+def chapters() -> dict[str, str]:
+    """The text of RESULTS.md by headings; what stands before them under the empty one."""
+    text = RESULTS.read_text() if RESULTS.exists() else ""
+    head, *others = re.split(r"^## ", text, flags=re.MULTILINE)
+    named = (other.partition("\n") for other in others)
+    return {"": head.strip()} | {heading: body.strip() for heading, _, body in named}
+
+
+def _put(known: dict[str, str]) -> None:
+    order = ["", "Machine and versions", "Behind the figures", *PARTS, "Not measured", "For `--quick`"]
+    parts = [f"## {name}\n\n{known[name]}" if name else known[name] for name in order if name in known]
     RESULTS.write_text("\n\n".join(parts) + "\n")
 
 
-def keep(figures: dict[str, float]) -> None:
-    """RESULTS.md with these figures and all else as it was."""
-    if RESULTS.exists():
-        text = TABLE.sub(lambda _: said(Run(figures=figures)) + "\n\n", RESULTS.read_text(), count=1)
-        RESULTS.write_text(LAST.sub(lambda _: _block(figures), text))
+def _head(run: Run, command: str) -> str:
+    told = f"`{command}`, {_today()}. How it is measured: README.md."
+    return f"# Results of the last full run\n\n{told}\n\n{said(run)}"
+
+
+def _parts(run: Run, command: str) -> dict[str, str]:
+    return {name: f"`{command}`, {_today()}.\n\n{_listed(lines)}" for name, lines in run.parts.items()}
+
+
+def _listed(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def last() -> dict[str, float]:
@@ -154,6 +208,9 @@ def _version(package: str) -> str:
 
 
 def _verdict(bar: Bar, value: float) -> str:
+    if bar.either:
+        value = abs(round(value, 1))
+
     def reached(level: float) -> bool:
         return value >= level if bar.more else value <= level
 

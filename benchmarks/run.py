@@ -1,8 +1,9 @@
 """The figures of the specification's page on speed and size, measured on this machine.
 
-    python benchmarks/run.py            everything but the slope, under 5 minutes; writes RESULTS.md
+    python benchmarks/run.py            everything but the long run, under 5 minutes; writes RESULTS.md
     python benchmarks/run.py --quick    the ratios, under a minute; fails where one fell by more than 20 %
-    python benchmarks/run.py --long     30 minutes of load: the slope of memory; adds it to RESULTS.md
+    python benchmarks/run.py --peers    over LiteLLM and Portkey, as installed; adds it to RESULTS.md
+    python benchmarks/run.py --long     30 minutes of load; ten million usage rows; adds both to RESULTS.md
     python benchmarks/run.py --busy     on a machine that has other work: keeps every round, writes nothing
 
 The gateway and nginx have one core, the load and the upstreams the other.
@@ -11,14 +12,18 @@ The gateway and nginx have one core, the load and the upstreams the other.
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
-from statistics import linear_regression, mean, median
+from statistics import median
 
 import crowd
+import long
+import pages
+import peers
 import results
 import routing
-from figures import Bench, Load, Rounds, rounds
+import several
+from figures import Bench, Length, Rounds, rounds
+from peers import PEERS
 from processes import NotReady, Server
 from results import Run
 from stage import Stage, missing, there
@@ -28,37 +33,10 @@ from deeptoken import clock
 FOLDER = Path(__file__).parent / ".work"
 REQUESTS_BEFORE_MEMORY = 50_000
 STARTS = 3
-LONG_SECONDS = 1_800
-LONG_PART_SECONDS = 30
-SETTLED_SHARE = 0.2
-"""Of the long run: caches and pools fill, and do not count."""
-NOT_MEASURED = (
-    "LiteLLM and Portkey: no peer is started by this version; the study's numbers stand in its place.",
-    "workers = 2 over workers = 1: it takes four free cores, two for the load and two for the gateway.",
-    "The usage page at ten million rows.",
-)
-
-
-class Length:
-    """How long each part takes, and how often."""
-
-    def __init__(self, *, quick: bool, busy: bool) -> None:
-        self.busy = busy
-        self.seconds = 2.5 if quick else 3.5
-        self.stream_seconds = 4.0 if quick else 6.0
-        self.rounds = 2 if quick else 5
-        self.slow_rounds = 1 if quick else 3
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--quick", action="store_true", help="the ratios, compared with RESULTS.md")
-    kind.add_argument("--long", action="store_true", help="30 minutes of load")
-    kind.add_argument("--busy", action="store_true", help="keep disturbed rounds, write nothing")
-    asked = parser.parse_args()
+    asked = _asked()
     lacking = missing()
     print(*lacking.values(), sep="\n", file=sys.stderr)
     if (os.cpu_count() or 1) < 2:
@@ -66,17 +44,56 @@ def main() -> int:
     if "gcc" in lacking or (os.cpu_count() or 1) < 2:
         print("Nothing was measured.", file=sys.stderr)
         return 1
+    length = Length(quick=asked.quick, busy=asked.busy)
     with Stage(FOLDER) as stage:
         try:
-            return _long(stage) if asked.long else _measure(stage, quick=asked.quick, busy=asked.busy)
+            if asked.long:
+                return long.run(stage, minutes=asked.minutes, rows=asked.rows, write=not asked.busy)
+            if asked.peers:
+                return _peers(stage, length)
+            return _measure(stage, length, quick=asked.quick)
         except NotReady as problem:
             print(problem, file=sys.stderr)
             return 1
 
 
-def _measure(stage: Stage, *, quick: bool, busy: bool) -> int:
-    run, bench = Run(skipped=list(NOT_MEASURED)), Bench(stage.folder, stage.key)
-    length = Length(quick=quick, busy=busy)
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--quick", action="store_true", help="the ratios, compared with RESULTS.md")
+    kind.add_argument("--peers", action="store_true", help="the ratios to other gateways")
+    kind.add_argument("--long", action="store_true", help="the slope of memory, and ten million usage rows")
+    parser.add_argument("--busy", action="store_true", help="keep disturbed rounds, write nothing")
+    parser.add_argument(
+        "--minutes", type=float, default=long.MINUTES, help="of load in a long run; fewer write nothing"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=pages.ROWS, help="usage rows in a long run; fewer write nothing"
+    )
+    return parser.parse_args()
+
+
+def _peers(stage: Stage, length: Length) -> int:
+    """The 1 KB figure alone, with the others beside it."""
+    run, bench = Run(), Bench(stage.folder, stage.key)
+    whole, streams = stage.upstreams()
+    proxies = [stage.proxy(whole, streams)[0]] if there("nginx") else []
+    servers = [*proxies, stage.gateway(whole, streams)]
+    _throughput(bench, [*servers, *peers.started(stage, bench, whole)], "whole_1k", 1_000, length, run)
+    run.figures.pop("whole_1k", None)
+    print(results.said(run, judged=not length.busy), *run.details, sep="\n")
+    if run.failed or not run.parts:
+        print("No other gateway was measured.", *run.failed, sep="\n", file=sys.stderr)
+        return 1
+    if not length.busy and not results.keep(run, "python benchmarks/run.py --peers"):
+        print("There is no RESULTS.md yet to add it to: `make bench` writes one.", file=sys.stderr)
+    return 0
+
+
+def _measure(stage: Stage, length: Length, *, quick: bool) -> int:
+    run, bench = Run(), Bench(stage.folder, stage.key)
     _decision(run)
     whole, streams = stage.upstreams()
     proxies: tuple[list[Server], list[Server]] = [], []
@@ -90,15 +107,20 @@ def _measure(stage: Stage, *, quick: bool, busy: bool) -> int:
     gateway = stage.gateway(whole, streams)
     if not quick:
         _memory_of_requests(bench, gateway, run)
-    for name, size in (("whole_1k", 1_000), ("whole_30k", 30_000)):
-        _throughput(bench, [*proxies[0], gateway], name, size, length, run)
+    others = [] if quick else peers.started(stage, bench, whole)
+    _throughput(bench, [*proxies[0], gateway, *others], "whole_1k", 1_000, length, run)
+    for other in others:
+        other.stop()
+    _throughput(bench, [*proxies[0], gateway], "whole_30k", 30_000, length, run)
     if not quick:
         _added(bench, [whole, *proxies[0], gateway], length, run)
     _streams(bench, [streams, *proxies[1], gateway], length, run)
     if not quick:
         _memory_of_streams(bench, gateway, run)
         _crowd(bench, stage, whole, streams, gateway, length, run)
-    return _closing(run, quick=quick, busy=busy)
+        gateway.stop()
+        _enough(several.compare(bench, stage, whole, streams, length, run), "workers", run)
+    return _closing(run, quick=quick, busy=length.busy)
 
 
 def _closing(run: Run, *, quick: bool, busy: bool) -> int:
@@ -151,7 +173,7 @@ def _crowd(
     run.figures["crowd_start"] = clock.monotonic() - began
     servers = [gateway, crowded.at(crowded.port, "crowded")]
     done = rounds(
-        "crowd", servers, lambda server: bench.closed(server, 1_000, 3), length.rounds, busy=length.busy
+        "crowd", servers, lambda server: bench.closed(server, 1_000, 2.5), length.slow_rounds, length
     )
     if _enough(done, "crowd", run):
         run.figures["crowd"] = done.ratio(lambda load: load.per_second, "crowded", "gateway")
@@ -179,21 +201,46 @@ def _throughput(bench: Bench, servers: list[Server], name: str, size: int, lengt
         servers,
         lambda server: bench.closed(server, size, length.seconds),
         length.rounds,
-        busy=length.busy,
+        length,
     )
     if _enough(done, name, run) and len(servers) > 1:
-        run.figures[name] = done.ratio(lambda load: load.per_second, "gateway", "nginx")
-    for server in servers if done.kept else ():
+        if there("nginx"):
+            run.figures[name] = done.ratio(lambda load: load.per_second, "gateway", "nginx")
+        _over_peers(done, servers, run)
+    for server in servers:
+        if done.has(server.name):
+            low, high = done.spread(lambda load: load.per_second, server.name)
+            run.details.append(
+                f"{size:,} bytes, {server.name}: "
+                f"{done.median(lambda load: load.per_second, server.name):,.0f} "
+                f"[{low:,.0f} to {high:,.0f}] requests/s, p50 / p99 {_percentiles(done, server.name)}"
+            )
+
+
+def _over_peers(done: Rounds, servers: list[Server], run: Run) -> None:
+    """How many times as much the gateway answers; of each the chapter says the version and the memory."""
+    titles = {peer.name: peer.said for peer in PEERS}
+    for server in servers:
+        if not server.peer or not done.has(server.name):
+            continue
+        run.figures[server.name] = done.ratio(lambda load: load.per_second, "gateway", server.name)
         low, high = done.spread(lambda load: load.per_second, server.name)
-        run.details.append(
-            f"{size:,} bytes, {server.name}: {done.median(lambda load: load.per_second, server.name):,.0f} "
-            f"[{low:,.0f} to {high:,.0f}] requests/s, p50 / p99 {_percentiles(done, server.name)}"
+        ours = done.median(lambda load: load.per_second, "gateway")
+        run.parts.setdefault("Other gateways", []).append(
+            f"{titles[server.name]}: {done.median(lambda load: load.per_second, server.name):,.0f} "
+            f"[{low:,.0f} to {high:,.0f}] requests/s of 1,000 bytes, p50 / p99 "
+            f"{_percentiles(done, server.name)}, {server.resident_mb():,.0f} MB; "
+            f"the gateway in the same rounds: {ours:,.0f} requests/s"
         )
 
 
 def _added(bench: Bench, servers: list[Server], length: Length, run: Run) -> None:
     done = rounds(
-        "open loop", servers, lambda server: bench.open(server, 6), length.slow_rounds, busy=length.busy
+        "open loop",
+        servers,
+        lambda server: bench.open(server, length.open_seconds),
+        length.slow_rounds,
+        length,
     )
     if _enough(done, "added latency", run):
         run.figures["added_p50"] = done.difference(lambda load: load.latency.p50 / 1e3, "gateway", "direct")
@@ -208,7 +255,7 @@ def _streams(bench: Bench, servers: list[Server], length: Length, run: Run) -> N
         servers,
         lambda server: bench.streams(server, length.stream_seconds),
         length.slow_rounds,
-        busy=length.busy,
+        length,
     )
     if _enough(done, "streams", run):
         if there("nginx"):
@@ -233,34 +280,6 @@ def _memory_of_streams(bench: Bench, gateway: Server, run: Run) -> None:
         return
     run.figures["memory_streams"] = load.server_mb
     run.details.append(f"resident memory with 1,000 open streams: {load.server_mb:.0f} MB")
-
-
-def _long(stage: Stage) -> int:
-    """Requests and streams in turn; the line through resident memory, once it has settled."""
-    bench, run = Bench(stage.folder, stage.key), Run(figures=results.last())
-    whole, streams = stage.upstreams()
-    gateway = stage.gateway(whole, streams)
-    began = clock.monotonic()
-    samples: list[tuple[float, float]] = []
-    while (at := clock.monotonic() - began) < LONG_SECONDS:
-        load = bench.streams(gateway, LONG_PART_SECONDS) if len(samples) % 2 else _requests(bench, gateway)
-        if not load.right:
-            print(f"The slope says nothing: {load.trouble}.", file=sys.stderr)
-            return 1
-        samples.append((at, gateway.resident_mb()))
-        print(f"  {at:6.0f} s  {samples[-1][1]:.1f} MB  {load.per_second:,.0f}/s")
-        time.sleep(0.1)
-    settled = [sample for sample in samples if sample[0] > LONG_SECONDS * SETTLED_SHARE]
-    line = linear_regression([at for at, _ in settled], [memory for _, memory in settled])
-    grown = line.slope * (settled[-1][0] - settled[0][0]) / mean(memory for _, memory in settled) * 100
-    run.figures["memory_slope"] = grown
-    print(f"Memory grew by {grown:.2f} % in {settled[-1][0] - settled[0][0]:.0f} s.")
-    results.keep(run.figures)
-    return 0
-
-
-def _requests(bench: Bench, gateway: Server) -> Load:
-    return bench.open(gateway, LONG_PART_SECONDS)
 
 
 def _enough(done: Rounds, what: str, run: Run) -> bool:

@@ -50,6 +50,7 @@ CONFIGURATION = """
 [server]
 host = "127.0.0.1"
 port = {port}
+workers = {workers}
 
 [database]
 url = "sqlite:///bench.db"
@@ -116,8 +117,8 @@ class Stage:
         file.write_text(answer)
         port = free_port()
         command = [sys.executable, str(HERE / "upstream.py"), str(port), str(file)]
-        streams = start("direct-streams", command, port=port, core=LOAD_CORE, folder=self.folder)
-        self._running.callback(streams.stop)
+        streams = start("direct-streams", command, port=port, cores=(LOAD_CORE,), folder=self.folder)
+        self.stopping(streams)
         if not there("nginx"):
             return streams.at(port, "direct"), streams.at(port, "direct")
         port = free_port()
@@ -134,22 +135,39 @@ class Stage:
         proxy = self._nginx("nginx", "".join(passing), ports[0], SERVER_CORE)
         return proxy, proxy.at(ports[1], "nginx")
 
+    def stopping(self, server: Server) -> Server:
+        """It ends with the stage."""
+        self._running.callback(server.stop)
+        return server
+
     def gateway(
-        self, whole: Server, streams: Server, *, folder: Path | None = None, database: Path | None = None
+        self,
+        whole: Server,
+        streams: Server,
+        *,
+        folder: Path | None = None,
+        database: Path | None = None,
+        workers: int = 1,
+        cores: tuple[int, ...] = (SERVER_CORE,),
+        declared: str = "",
+        again: bool = False,
     ) -> Server:
-        """The gateway on an empty database, or on a copy of another one."""
+        """The gateway on an empty database, or on a copy of another one, or `again` on that of its folder.
+
+        `declared` is what its configuration has beside the usual.
+        """
         home = folder or self.folder / "gateway"
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir()
+        if not again:
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir()
         if database is not None:
             shutil.copy(database, home / "bench.db")
         port = free_port()
         file = home / "deeptoken.toml"
-        file.write_text(CONFIGURATION.format(port=port, whole=whole.port, streams=streams.port, key=self.key))
+        told = {"port": port, "whole": whole.port, "streams": streams.port, "key": self.key}
+        file.write_text(CONFIGURATION.format(**told, workers=workers) + declared)
         command = [sys.executable, "-m", "deeptoken", "serve", "--config", str(file)]
-        gateway = start("gateway", command, port=port, core=SERVER_CORE, folder=home, path="/readyz")
-        self._running.callback(gateway.stop)
-        return gateway
+        return self.stopping(start("gateway", command, port=port, cores=cores, folder=home, path="/readyz"))
 
     def _nginx(self, name: str, servers: str, port: int, core: int) -> Server:
         home = self.folder / name
@@ -158,9 +176,7 @@ class Stage:
         template = (HERE / "nginx.conf").read_text()
         file.write_text(template.replace("@folder@", str(home)).replace("@servers@", servers))
         command = ["nginx", "-p", str(home), "-c", str(file)]
-        server = start(name, command, port=port, core=core, folder=home)
-        self._running.callback(server.stop)
-        return server
+        return self.stopping(start(name, command, port=port, cores=(core,), folder=home))
 
 
 def there(program: str) -> bool:

@@ -20,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
@@ -43,6 +44,20 @@ LOOK_S = 0.1
 UNEXPECTED = 70
 """The exit code of a mistake of ours (sysexits: `EX_SOFTWARE`)."""
 Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def check_system(count: int, file: Path | None) -> None:
+    """Refuse several workers where a process cannot wait for signals and the clock at once.
+
+    Raises:
+        ConfigError: it cannot; `file` is where they were asked for.
+    """
+    if not hasattr(signal, "sigtimedwait"):
+        raise ConfigError(
+            f"workers = {count}: this system has no sigtimedwait (macOS is one), and serve needs it to look "
+            "after several processes; set workers = 1, or serve on Linux",
+            file=file,
+        )
 
 
 class Child(msgspec.Struct):

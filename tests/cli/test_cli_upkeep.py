@@ -97,6 +97,34 @@ def test_what_administers_needs_no_secret_and_what_serves_names_the_one_that_is_
     assert "NOT_THERE is not set" in place.refusal("serve", "--check")
 
 
+# several workers
+
+
+@pytest.mark.parametrize(
+    "words", [pytest.param(["serve", "--check"], id="a check"), pytest.param(["serve"], id="a start")]
+)
+@pytest.mark.parametrize("declared", [pytest.param(True, id="in the file"), pytest.param(False, id="asked")])
+def test_several_workers_are_refused_where_the_system_cannot_keep_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], declared: bool
+) -> None:
+    monkeypatch.delattr(signal, "sigtimedwait")
+    place = bare(tmp_path, "[server]\nport = 0\nworkers = 2\n" if declared else "")
+
+    line = place.refusal(*words, *([] if declared else ["--workers", "2"]))
+
+    assert line.startswith(f"{place.file}: " if declared else "workers = 2: ")
+    assert "workers = 2: this system has no sigtimedwait" in line
+    assert "set workers = 1" in line
+    assert not place.database.exists()
+
+
+def test_one_worker_needs_nothing_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "sigtimedwait")
+    place = bare(tmp_path, "[server]\nworkers = 2\n")
+
+    assert "the configuration is right" in place.done("serve", "--check", "--workers", "1")
+
+
 # rules of keys
 
 

@@ -20,7 +20,9 @@ from deeptoken.settings import Settings
 def command(file: Path | None, host: str | None, port: int | None, workers: int | None, check: bool) -> None:
     """Run the gateway until SIGTERM. SIGHUP reads the configuration again."""
     if check:
-        click.echo(f"{load(file, secrets=True).file or 'The environment'}: the configuration is right.")
+        settings = _placed(load(file, secrets=True), workers=workers)
+        _check_system(settings, declared=workers is None)
+        click.echo(f"{settings.file or 'The environment'}: the configuration is right.")
         return
     if config.find(file, config.environment()) is None:
         say(
@@ -52,14 +54,7 @@ def serve(
     from deeptoken.workers import Supervisor
 
     def placed() -> Settings:
-        settings = read()
-        server = msgspec.structs.replace(
-            settings.server,
-            host=settings.server.host if host is None else host,
-            port=settings.server.port if port is None else port,
-            workers=settings.server.workers if workers is None else workers,
-        )
-        return msgspec.structs.replace(settings, server=server)
+        return _placed(read(), host=host, port=port, workers=workers)
 
     def told(error: Exception) -> str | None:
         mistake = explained(error)
@@ -74,4 +69,28 @@ def serve(
     if settings.server.workers == 1:
         uvloop.run(main())
     else:
+        _check_system(settings, declared=workers is None)
         Supervisor(settings, placed, listening, uvloop.run, told).serve()
+
+
+def _placed(
+    settings: Settings, *, host: str | None = None, port: int | None = None, workers: int | None = None
+) -> Settings:
+    """With what the command line says instead of the configuration."""
+    server = settings.server
+    said = msgspec.structs.replace(
+        server,
+        host=server.host if host is None else host,
+        port=server.port if port is None else port,
+        workers=server.workers if workers is None else workers,
+    )
+    return msgspec.structs.replace(settings, server=said)
+
+
+def _check_system(settings: Settings, *, declared: bool) -> None:
+    """Raises `ConfigError` where so many workers cannot run; it names the file, if that asks for them."""
+    if settings.server.workers > 1:
+        # Only here: it brings the server's libraries.
+        from deeptoken.workers import check_system
+
+        check_system(settings.server.workers, settings.file if declared else None)
