@@ -1,4 +1,4 @@
-"""The long run: requests and streams in turn, the line through resident memory, then usage pages (pages.py)."""
+"""The long run: requests and streams in turn, the slope of resident memory, then usage pages (pages.py)."""
 
 import sys
 import time
