@@ -21,7 +21,7 @@ import msgspec
 from deeptoken import clock, ids
 from deeptoken.accounts.children import tidied
 from deeptoken.accounts.issuer import BYTES_MAX
-from deeptoken.accounts.oidc import Issuers
+from deeptoken.accounts.issuer import Asked as Issuers
 from deeptoken.api.acceptor import Seat
 from deeptoken.api.children import Children
 from deeptoken.api.management.serve import Management
@@ -255,7 +255,14 @@ async def _built(
     settings = running.settings
     client = Client(proxies=Proxies.told(environment()))
     asking = Client(proxies=Proxies.told(environment()), answer_bytes_max=BYTES_MAX)
-    running.issuers = Issuers(asking)
+
+    def issuers() -> Issuers:
+        # Not before somebody signs in so: its libraries take a tenth of a second, and memory.
+        from deeptoken.accounts.oidc import Issuers
+
+        return Issuers(asking)
+
+    running.ask_issuers = issuers
     for one in (client, asking):
         stack.push_async_callback(one.close)
     books = Books(ledger, settings)

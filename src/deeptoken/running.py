@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
 
 from deeptoken.accounts.attempts import Attempts
-from deeptoken.accounts.oidc import Issuers
+from deeptoken.accounts.issuer import Asked as Issuers
 from deeptoken.api.v1 import V1
 from deeptoken.gateway.condition import conditions, worst
 from deeptoken.gateway.health import State
@@ -142,7 +143,7 @@ class Running:
         self.mail = Mail(lambda: self.settings.email, log)
         self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale
-        self.issuers: Issuers
+        self.ask_issuers: Callable[[], Issuers]
         self.gateway: Gateway
         self.v1: V1
 
@@ -172,6 +173,10 @@ class Running:
     @property
     def snapshot(self) -> Snapshot:
         return self.gateway.snapshot
+
+    @cached_property
+    def issuers(self) -> Issuers:
+        return self.ask_issuers()
 
     @property
     def upstream(self) -> Upstreams:

@@ -6,13 +6,15 @@ Source: OpenID Connect Discovery 1.0, section 4.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
+from deeptoken.accounts.person import Person
+from deeptoken.accounts.under_way import Sent
 from deeptoken.errors import DeeptokenError, SignInFailed, UpstreamError, UpstreamTimeout
 from deeptoken.net import NetError, Response, Stalled
 from deeptoken.settings import Oidc
@@ -33,6 +35,18 @@ class Sends(Protocol):
     """What is needed of `net.Client`."""
 
     async def send(self, request: HttpRequest, *, connect_s: float, head_s: float) -> Response: ...
+
+
+Wanted = Callable[[str], Awaitable[bool]]
+"""Whether the address of that subject is needed."""
+
+
+class Asked(Protocol):
+    """The issuers, as who signs people in needs them: `oidc.Issuers`."""
+
+    async def begin(self, at: Oidc, sent: Sent) -> str: ...
+    async def ensure_from(self, at: Oidc, iss: str | None) -> None: ...
+    async def person(self, at: Oidc, sent: Sent, code: str, *, address: Wanted) -> Person: ...
 
 
 class Discovery(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ Source: OpenID Connect Core 1.0 (3.1), Discovery 1.0 (4), RFC 7636, RFC 9207, RF
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,6 +30,7 @@ from deeptoken.accounts.issuer import (
     TEXT_MAX,
     Discovery,
     Sends,
+    Wanted,
     ask,
     checked,
     down,
@@ -37,6 +38,7 @@ from deeptoken.accounts.issuer import (
     in_time,
 )
 from deeptoken.accounts.person import ADDRESS, Person, may_tell_address, verified_address
+from deeptoken.accounts.under_way import Sent
 from deeptoken.errors import UpstreamError
 from deeptoken.settings import Oidc
 from deeptoken.wire.http import HttpRequest
@@ -53,18 +55,6 @@ KEYS_MAX = 100
 RSA_BITS_MIN = 2_048
 JSON = (("accept", "application/json"), ("user-agent", "deeptoken"))
 FORM = (*JSON, ("content-type", "application/x-www-form-urlencoded"))
-
-Wanted = Callable[[str], Awaitable[bool]]
-"""Whether the address of that subject is needed."""
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """What a browser was sent to the issuer with, and what it must come back by."""
-
-    state: str
-    nonce: str
-    verifier: str
-    redirect_uri: str
 
 
 class _Keys(msgspec.Struct, frozen=True):

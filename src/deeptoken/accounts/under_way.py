@@ -12,7 +12,6 @@ from typing import TypeVar
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.accounts.oidc import Sent
 from deeptoken.accounts.person import Person
 from deeptoken.errors import SignInFailed
 from deeptoken.store.secrets import Secrets
@@ -21,6 +20,15 @@ from deeptoken.store.sqlite import StoreError
 LASTS_US = 600_000_000
 SEALED_MAX = 3_500
 AGAIN = "This sign-in was not begun in this browser, or has ended. Begin again: GET /api/session/oidc."
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What a browser was sent to the issuer with, and what it must come back by."""
+
+    state: str
+    nonce: str
+    verifier: str
+    redirect_uri: str
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun"):

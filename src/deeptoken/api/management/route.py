@@ -11,7 +11,7 @@ import msgspec
 
 from deeptoken.accounts.attempts import Attempts as SignIns
 from deeptoken.accounts.change import Actor
-from deeptoken.accounts.oidc import Issuers
+from deeptoken.accounts.issuer import Asked as Issuers
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.cookie import SignedIn
 from deeptoken.catalog.model import Group
