@@ -5,6 +5,7 @@ A mail is composed when its turn comes, so that who asked for one has no other a
 asked in vain.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 
@@ -19,6 +20,7 @@ LINE_MAX = 1_000
 WAITS_S = (5.0, 60.0, 600.0, 3_600.0)
 """Between attempts; then it is given up."""
 SEND_S = 30.0
+REACH_S = 10.0
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -54,6 +56,39 @@ async def by_smtp(server: Email, letter: Letter) -> None:
         start_tls=server.tls == "starttls",
         timeout=SEND_S,
     )
+
+
+async def trouble(server: Email) -> str | None:
+    """Connect, speak TLS and sign in as for a mail, and send none: what is wrong, None if nothing is."""
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.username or None,
+        password=server.password or None,
+        use_tls=server.tls == "implicit",
+        start_tls=server.tls == "starttls",
+        timeout=REACH_S,
+    )
+    try:
+        async with client:
+            await client.noop()
+    except aiosmtplib.SMTPAuthenticationError:
+        return "refuses the username or the password of [email]"
+    except (aiosmtplib.SMTPException, OSError) as error:
+        return _words(error)
+    return None
+
+
+def _words(error: Exception) -> str:
+    """What is wrong, and what to look at."""
+    cause = error.__cause__ or error.__context__ or error
+    if isinstance(error, ssl.SSLError) or isinstance(cause, ssl.SSLError):
+        return f"has a certificate that is not to be trusted, or speaks no TLS ({cause})"
+    if isinstance(error, aiosmtplib.SMTPTimeoutError):
+        return "does not answer in time: check host, port and tls of [email]"
+    if isinstance(error, aiosmtplib.SMTPConnectError | OSError):
+        return f"cannot be reached ({cause}): check host and port of [email]"
+    return f"does not do what is asked ({error}): check tls of [email]"
 
 
 def message(server: Email, letter: Letter) -> EmailMessage:

@@ -10,6 +10,7 @@ import msgspec
 from deeptoken import config
 from deeptoken.cli import checks
 from deeptoken.cli.checks import Check
+from deeptoken.cli.mail_reached import reach_mail
 from deeptoken.cli.options import Trouble, load, whose_file, with_config, with_json
 from deeptoken.cli.output import print_json
 from deeptoken.cli.providers_reached import reach_channels
@@ -20,7 +21,7 @@ from deeptoken.settings import ConfigError
 @with_config
 @with_json
 def command(file: Path | None, as_json: bool) -> None:
-    """Check configuration, database, writer, channels, clock, open files and disk.
+    """Check configuration, database, writer, channels, mail server, clock, open files and disk.
 
     Exit code 1 if something failed. Each enabled channel is asked for its list of models.
     """
@@ -54,5 +55,6 @@ def _checked(file: Path | None) -> Iterator[Check]:
         yield from checks.keyless(settings)
         yield from checks.served(settings)
         yield from asyncio.run(reach_channels(settings))
+    yield from reach_mail(settings.email)
     yield checks.open_files(settings)
     yield checks.disk(settings)
