@@ -2,8 +2,8 @@
 
 Half of the rows are the organization's, over a year; the others are of 10,000 keys of 1,000 others. They are
 written without the gateway, many to a statement, as calls that it answered: with ids in the order of their
-times, of keys that are there, paid from the organization's lot. Only the chain of hashes has no batch of them,
-so `verify` would complain; no page reads it.
+times, of keys that are there, paid from the organization's lot. Only the chain of hashes has no batch of
+them, so `verify` would complain; no page reads it.
 """
 
 import http.client

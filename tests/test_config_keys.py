@@ -16,6 +16,9 @@ from deeptoken.settings import ConfigError
         pytest.param('scope = "manage"\nrpm = 5', "rpm", id="a limit of calls without calls"),
         pytest.param('scope = "read"\nceilings = { 5h = 1 }', "ceilings", id="a ceiling without calls"),
         pytest.param('scope = "read"\nchildren = true', "children", id="children without calls"),
+        pytest.param('webhook = "https://example.com"', "webhook", id="a webhook without a ceiling"),
+        pytest.param('webhook = "http://x.y"\nceilings = { "1d" = 1 }', "webhook", id="a plain webhook"),
+        pytest.param('scope = "read"\ntimeout = 5', "timeout", id="a time limit without calls"),
         pytest.param('cheaper_model = "sim/echo"', "cheaper_model", id="a cheaper model without a ceiling"),
     ],
 )

@@ -134,8 +134,9 @@ def test_every_setting_stands_in_its_page() -> None:
 
 def settings() -> list[str]:
     """The keys that the reader of the configuration knows, as its code spells them."""
-    module = ast.parse((ROOT / "src" / "deeptoken" / "config_sections.py").read_text())
-    names = {name for node in ast.walk(module) for name in spelled(node)}
+    files = [ROOT / "src" / "deeptoken" / f"config_{part}.py" for part in ("sections", "oidc")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    names = {name for node in nodes for name in spelled(node)}
     return sorted(names)
 
 

@@ -22,12 +22,14 @@ THIRD_PARTY = {
     "aiosmtplib": "src/deeptoken/mail.py",
     "apsw": "src/deeptoken/store/",
     "argon2": "src/deeptoken/accounts/attempts.py",
+    "authlib": "src/deeptoken/accounts/oidc.py",
     "click": "src/deeptoken/cli/",
     # Secrets at rest, and the one that signs: Google takes a service account's word for a token.
     "cryptography": "src/deeptoken/store/secrets.py src/deeptoken/gateway/credentials.py",
     "genai_prices": "src/deeptoken/catalog/pricedata.py",
     # Answers are read with it, and requests: uvicorn's parser is one of its.
     "httptools": "src/deeptoken/net.py src/deeptoken/api/connection.py",
+    "joserfc": "src/deeptoken/accounts/oidc.py",
     "prometheus_client": "src/deeptoken/observe/",
     "pyotp": "src/deeptoken/accounts/second_factor.py",
     "rich": "src/deeptoken/cli/",

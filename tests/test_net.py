@@ -220,7 +220,7 @@ def test_many_urls_and_headers_are_not_remembered_for_ever(run: Run) -> None:
                 assert await (await client.send(request, connect_s=5, head_s=5)).whole(5) == b"ok"
 
             assert server.connections == 1
-            assert max(len(client._targets), len(client._heads.known)) <= 1_024
+            assert max(len(client._pools._targets), len(client._heads.known)) <= 1_024
             await client.close()
 
     run(main)

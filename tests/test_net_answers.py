@@ -194,7 +194,7 @@ def test_what_is_not_an_answer_in_http_is_garbled(run: Run, raw: bytes) -> None:
             with pytest.raises(Garbled):
                 await send(client, server.url())
 
-            assert not client._learn(server.url()).pool.idle
+            assert not client._pools.find(server.url()).pool.idle
             await client.close()
 
     run(main)

@@ -62,7 +62,7 @@ def test_a_task_cancelled_before_the_head_drops_the_connection_and_leaves_no_tim
                 await sending
             assert timers() == before
             await handler.gone.wait()
-            assert not client._learn(server.url()).pool.idle
+            assert not client._pools.find(server.url()).pool.idle
             assert not client._pools.opened
             await client.close()
 
@@ -100,7 +100,7 @@ def test_a_task_cancelled_inside_the_body_drops_the_connection_and_leaves_no_tim
             await handler.gone.wait()
             with pytest.raises(Lost):
                 await response.read(5)
-            assert not client._learn(server.url()).pool.idle
+            assert not client._pools.find(server.url()).pool.idle
             await client.close()
 
     run(main)
@@ -162,7 +162,7 @@ def test_a_task_cancelled_at_any_turn_leaves_a_client_that_works(run: Run) -> No
                 response = await send(client, server.url())
                 assert await response.whole(5) in (b"first", b"other")
 
-            assert len(client._pools.opened) == len(client._learn(server.url()).pool.idle) == 1
+            assert len(client._pools.opened) == len(client._pools.find(server.url()).pool.idle) == 1
             await client.close()
 
     run(main)
@@ -174,7 +174,7 @@ def test_an_answer_that_was_complete_leaves_its_connection_though_its_task_is_ca
         async with ScriptedServer(answering(answer(b"ok"))) as server:
             client = Client()
             await (await send(client, server.url())).whole(5)
-            pool = client._learn(server.url()).pool
+            pool = client._pools.find(server.url()).pool
             sending = asyncio.create_task(send(client, server.url()))
             await turns(1)
             assert not pool.idle

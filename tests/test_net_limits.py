@@ -54,7 +54,7 @@ def test_what_does_not_come_in_time_has_stalled_and_takes_its_connection_with_it
                 await response.whole(0.05)
 
             await gone.wait()
-            assert not client._learn(server.url()).pool.idle
+            assert not client._pools.find(server.url()).pool.idle
             await client.close()
 
     run(main)
@@ -233,7 +233,7 @@ def test_an_answer_that_nobody_reads_is_not_read_from_its_connection(run: Run, c
             assert written < 400 * len(block)
             size = sum(map(len, await pieces(response)))
             assert size == 400 * 65_536
-            assert client._learn(server.url()).pool.idle
+            assert client._pools.find(server.url()).pool.idle
             await client.close()
 
     run(main)

@@ -293,15 +293,15 @@ def test_an_origin_forgotten_while_it_answers_gives_its_connection_up(run: Run) 
     async def main() -> None:
         async with ScriptedServer(answering(answer(b"ok"))) as server:
             client = Client()
-            pool = client._learn(server.url()).pool
+            pool = client._pools.find(server.url()).pool
             sending = asyncio.create_task(fetch(client, server.url()))
             await server.reached(1)
 
-            client._pools.prune()
+            client._pools._prune()
             await sending
 
             assert not pool.idle
-            assert client._pools.to(pool.origin) is not pool
+            assert client._pools._to(pool.origin) is not pool
             await client.close()
 
     run(main)
@@ -311,6 +311,6 @@ def test_origins_that_nobody_calls_any_more_are_forgotten() -> None:
     client = Client()
 
     for number in range(3_000):
-        client._learn(f"http://host{number}.test/")
+        client._pools.find(f"http://host{number}.test/")
 
     assert len(client._pools._pools) <= CACHED_MAX

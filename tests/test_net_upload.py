@@ -176,7 +176,7 @@ def test_a_body_is_not_sent_on_a_connection_that_may_be_dead(run: Run) -> None:
         async with ScriptedServer(answering(answer(b"ok"), into=seen)) as server:
             client = Client()
             await fetch(client, server.url())
-            assert client._learn(server.url()).pool.idle
+            assert client._pools.find(server.url()).pool.idle
 
             response = await upload(client, server.url(), Source(b"hello", size=5))
 

@@ -26,7 +26,7 @@ def test_a_refusal_ends_the_sending_is_read_and_ends_the_connection(
 
             assert (response.status, await response.whole(5)) == (413, b"too large")
             assert source.given < 24 * MEBIBYTE
-            assert not client._learn(server.url()).pool.idle
+            assert not client._pools.find(server.url()).pool.idle
             if waits:
                 await handler.gone.wait()
                 assert bytes(handler.got) == (b"hello" if told else b"5\r\nhello\r\n")
@@ -273,7 +273,7 @@ def test_a_connection_is_freed_without_the_collector(run: Run, said: str) -> Non
         handlers: dict[str, Handler] = {"ok": answering(raw), "no": Refusing(raw), "early": early}
         async with ScriptedServer(handlers[said]) as server:
             client = Client()
-            kind = type(await client._dial(client._learn(server.url()).pool, 5))
+            kind = type(await client._dial(client._pools.find(server.url()).pool, 5))
             await client.close()
             client = Client()
             source = Source(b"hello", never, size=9) if said == "no" else Source(b"hello", size=5)

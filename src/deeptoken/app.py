@@ -19,6 +19,9 @@ from typing import Any
 import msgspec
 
 from deeptoken import clock, ids
+from deeptoken.accounts.children import tidied
+from deeptoken.accounts.issuer import BYTES_MAX
+from deeptoken.accounts.oidc import Issuers
 from deeptoken.api.acceptor import Seat
 from deeptoken.api.children import Children
 from deeptoken.api.management.serve import Management
@@ -50,7 +53,7 @@ from deeptoken.observe.metrics import Metrics, Numbers
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.running import Books, Redeclare, Running, Stale, reread
 from deeptoken.settings import Settings
-from deeptoken.store.ledger import Gateways, open_writer
+from deeptoken.store.ledger import Gateways, Ledger, open_writer
 from deeptoken.store.link import Link
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import load_secrets
@@ -60,6 +63,7 @@ SWITCH_INTERVAL_S = 0.002
 """The ledger's thread must get the interpreter back soon after its disk has answered. Still sooner costs more
 in turns than it gains (measured: half a millisecond is 5 % of a call's CPU, and betters no percentile)."""
 SWEEP_S = 60.0
+TIDY_S = 3_600.0
 WAITING_MAX = 1_000
 """Calls in the line before full channels."""
 NOTE_KEYS_S = 15.0
@@ -123,7 +127,7 @@ async def run(
         running = Running(settings, read_settings, writer, log, stale)
         await redeclaring(writer)(settings)
         jobs = await stack.enter_async_context(Jobs(log))
-        jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+        _keep_in_order(jobs, writer)
         jobs.every(0.0, lambda: running.reread_file(orders.reload, redeclaring(writer)))
         metrics.gauge(*LEDGER_QUEUE, lambda: writer.queue_length)
         listener = await _built(stack, running, writer, jobs, metrics, log, _alone(metrics, running))
@@ -199,7 +203,7 @@ async def run_writer(
         if not heirs:
             await redeclaring(writer)(settings)
         jobs = await stack.enter_async_context(Jobs(log))
-        jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+        _keep_in_order(jobs, writer)
 
         async def reload() -> None:
             await orders.reload.wait()
@@ -225,6 +229,17 @@ def redeclaring(ledger: Gateways) -> Redeclare:
     return redeclare
 
 
+def _keep_in_order(jobs: Jobs, writer: Ledger) -> None:
+    """What the one that writes does by the clock."""
+
+    async def tidy() -> None:
+        for step in tidied():
+            await writer.post(step)
+
+    jobs.every(SWEEP_S, lambda: writer.post(Sweep()))
+    jobs.every(TIDY_S, tidy)
+
+
 async def _built(
     stack: AsyncExitStack,
     running: Running,
@@ -238,7 +253,10 @@ async def _built(
     """What serves, with all that is behind it."""
     settings = running.settings
     client = Client(proxies=Proxies.told(environment()))
-    stack.push_async_callback(client.close)
+    asking = Client(proxies=Proxies.told(environment()), answer_bytes_max=BYTES_MAX)
+    running.issuers = Issuers(asking)
+    for one in (client, asking):
+        stack.push_async_callback(one.close)
     books = Books(ledger, settings)
     router = _router(settings, client, workers)
     running.gateway = _gateway(settings, await running.read_snapshot(), ledger, router, books)
@@ -248,7 +266,9 @@ async def _built(
     jobs.every(MAIL_S, running.mail.deliver)
     webhooks = Webhooks(sending(client), is_public)
     jobs.every(WEBHOOKS_S, webhooks.deliver)
-    running.v1 = V1(running.gateway, books, Children(running), webhooks, log, metrics, settings.server)
+    running.v1 = V1(
+        running.gateway, books, Children(running), webhooks, log, metrics, settings.server, running.news
+    )
     stack.push_async_callback(running.note_keys)
     _gauges(metrics, running.gateway, ledger)
     public = Public(lambda: running.gateway.snapshot.catalog, running.state, told, settings.server)

@@ -17,17 +17,18 @@ from typing import Any
 
 import msgspec
 
-from deeptoken import config_options, config_people
+from deeptoken import config_oidc, config_options, config_people
 from deeptoken import config_sections as sections
 from deeptoken.config_fields import Field, Wrong, nearest, quote, table, tables
 from deeptoken.config_keys import key_fields, read_key
 from deeptoken.config_lines import Lines, Path
-from deeptoken.settings import ConfigError, Settings
+from deeptoken.settings import ConfigError, DeclaredKey, Settings
 
 FILE = "deeptoken.toml"
 PREFIX = "DEEPTOKEN_"
 FILE_VARIABLE = "DEEPTOKEN_CONFIG"
-SECTIONS = ("server", "database", "email", "channels", "models", "groups", "users", "organizations", "keys")
+LISTS = ("channels", "models", "users", "keys", "organizations", "oidc")
+SECTIONS = ("server", "database", "email", "groups", *LISTS)
 NOT_HERE: Mapping[Path, str] = {
     ("secrets_key",): "with SQLite the secrets key is a file beside the database",
 }
@@ -96,6 +97,7 @@ def known_settings() -> dict[str, list[str]]:
         "server": list(sections.server_fields(sources)),
         "database": list(sections.DATABASE),
         "email": list(sections.email_fields(sources)),
+        "oidc": list(config_oidc.oidc_fields(sources)),
         "channels": list(sections.channel_fields(sources, (), (), options)),
         "models": list(sections.MODEL),
         "groups": list(sections.GROUP),
@@ -136,6 +138,7 @@ def _settings(
     server = sections.read_server(raw.get("server", {}), sources)
     database = sections.read_database(raw.get("database", {}), sources.folder)
     email = sections.read_email(raw["email"], sources, server) if "email" in raw else None
+    oidc = config_oidc.read_all(_each(raw, "oidc"), sources, server)
     groups = sections.read_groups(raw.get("groups", {}))
     channels = tuple(
         sections.read_channel(one, where, sources, providers=providers, groups=groups)
@@ -156,17 +159,13 @@ def _settings(
         [(o.slug, ("organizations", n, "slug")) for n, o in enumerate(organizations)], "organizations"
     )
     sections.unique([(f"{k.name} of {k.owner}", ("keys", n, "name")) for n, k in enumerate(keys)], "keys")
-    digests = [k.digest for k in keys]
-    for n, digest in enumerate(digests):
-        if digest and digest in digests[:n]:
-            raise Wrong(
-                ("keys", n), f"has the same secret as the key {quote(keys[digests.index(digest)].name)}"
-            )
+    _ensure_secrets_differ(keys)
     return Settings(
         file=path,
         server=server,
         database=database,
         email=email,
+        oidc=oidc,
         channels=channels,
         models=models,
         groups=groups,
@@ -174,6 +173,15 @@ def _settings(
         organizations=organizations,
         keys=keys,
     )
+
+
+def _ensure_secrets_differ(keys: tuple[DeclaredKey, ...]) -> None:
+    digests = [k.digest for k in keys]
+    for n, digest in enumerate(digests):
+        if digest and digest in digests[:n]:
+            raise Wrong(
+                ("keys", n), f"has the same secret as the key {quote(keys[digests.index(digest)].name)}"
+            )
 
 
 def _each(raw: dict[str, Any], name: str) -> list[tuple[Path, Any]]:
@@ -224,7 +232,7 @@ def _field(fields: Mapping[str, Field], rest: list[str]) -> Field | None:
 
 
 def _hint(path: Path, tree: Mapping[str, Mapping[str, Field]]) -> str:
-    if path[0] in ("channels", "models", "users", "keys", "organizations"):
+    if path[0] in LISTS:
         return f"; {path[0]} is a list, which only the file can set"
     known = {f"{PREFIX}{section}__{key}".upper(): None for section, fields in tree.items() for key in fields}
     return nearest(f"{PREFIX}{'__'.join(map(str, path))}".upper(), known) if path[0] in tree else ""

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 from deeptoken import ids
 from deeptoken.config_fields import (
@@ -32,6 +33,7 @@ from deeptoken.settings import DeclaredKey
 
 CEILINGS = ("5h", "1d", "7d")
 COUNTS = ("rpm", "tpm", "concurrency")
+WEBHOOK_MAX = 2_000
 SCOPES = ("call", "read", "manage")
 
 
@@ -50,10 +52,24 @@ def key_fields(sources: Sources, owners: Collection[str]) -> dict[str, Field]:
         "concurrency": Field(whole(1)),
         "timeout": Field(seconds()),
         "cheaper_model": Field(text),
+        "webhook": Field(webhook),
         "children": Field(flag),
         "scope": Field(one_of(SCOPES, "scope")),
         "expires": Field(moment),
     }
+
+
+def webhook(value: Any, path: Path) -> str:
+    """Whom a warning is sent to: ``https``, since it goes through the public internet."""
+    said = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
+    try:
+        told = urlsplit(said)
+        whole = told.scheme == "https" and bool(told.hostname) and told.port != 0
+    except ValueError:
+        whole = False
+    if not whole or " " in said or len(said) > WEBHOOK_MAX:
+        raise Wrong(path, f"expected a URL that starts with https://, of at most {WEBHOOK_MAX} characters")
+    return said
 
 
 def contradiction(
@@ -63,6 +79,7 @@ def contradiction(
     cheaper_model: str | None,
     webhook: str | None,
     children: bool,
+    timeout: float | None,
 ) -> tuple[str, str] | None:
     """What of a key could never take effect, and why. `most` are its limits of money by their names."""
     windows = [window for window in CEILINGS if window in most]
@@ -76,6 +93,7 @@ def contradiction(
             ("cheaper_model", cheaper_model),
             ("webhook", webhook),
             ("children", children),
+            ("timeout", timeout),
         ):
             if given:
                 return name, f"a key of the scope {scope!r} makes no calls, so that it would never bind"
@@ -92,8 +110,9 @@ def _ensure_effective(values: Mapping[str, Any], path: Path) -> None:
         [name for name in COUNTS if values.get(name)],
         values.get("scope", "call"),
         values.get("cheaper_model"),
-        None,
+        values.get("webhook"),
         values.get("children", False),
+        values.get("timeout"),
     )
     if why is not None:
         where, message = why

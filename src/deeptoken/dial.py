@@ -25,6 +25,8 @@ from deeptoken.wire.http import Unsendable
 
 PORTS = {"http": 80, "https": 443}
 TUNNEL_HEAD_BYTES_MAX = 16 * 1024
+CACHED_MAX = 1024
+"""How many URLs are remembered with what is known of them."""
 CLOCK_S = 0.002
 """How coarse a loop's clock may be."""
 
@@ -209,23 +211,51 @@ class Pool(Generic[C]):
             oldest.drop()
 
 
+class Target(msgspec.Struct, Generic[C], frozen=True):
+    """What is known of a URL."""
+
+    pool: Pool[C]
+    line: str
+    """The first line of a request for it, after the method."""
+    host: str
+    """The field of that name."""
+
+
 class Pools(Generic[C]):
     """A pool for each origin, and every connection that is open."""
 
-    def __init__(self, *, idle_max: int, keep_alive_s: float) -> None:
+    def __init__(self, proxies: Proxies, *, idle_max: int, keep_alive_s: float) -> None:
         self.opened: set[C] = set()
+        self._proxies = proxies
+        self._targets: dict[str, Target[C]] = {}
         self._idle_max = idle_max
         self._keep_alive_s = keep_alive_s
         self._pools: dict[Origin, Pool[C]] = {}
 
-    def to(self, origin: Origin) -> Pool[C]:
+    def find(self, url: str) -> Target[C]:
+        """Where a URL leads.
+
+        Raises:
+            Unsendable: nowhere.
+        """
+        return self._targets.get(url) or self._learn(url)
+
+    def _learn(self, url: str) -> Target[C]:
+        origin, line, host = split(url, self._proxies)
+        if len(self._targets) >= CACHED_MAX:
+            self._targets.clear()
+            self._prune()
+        target = self._targets[url] = Target(self._to(origin), line, f"host: {host}\r\n")
+        return target
+
+    def _to(self, origin: Origin) -> Pool[C]:
         pool = self._pools.get(origin)
         if pool is None:
             pool = Pool(origin, self.opened, idle_max=self._idle_max, keep_alive_s=self._keep_alive_s)
             self._pools[origin] = pool
         return pool
 
-    def prune(self) -> None:
+    def _prune(self) -> None:
         """Forget the origins without an idle connection; one at work there will not come back to idle."""
         for origin, pool in list(self._pools.items()):
             if not pool.idle:

@@ -120,8 +120,8 @@ class SignInFailed(Refused):
     status = 401
     code = "sign_in_failed"
 
-    def __init__(self) -> None:
-        super().__init__("The user, the password or the code is wrong.")
+    def __init__(self, message: str = "The user, the password or the code is wrong.") -> None:
+        super().__init__(message)
 
 
 class SecondFactorRequired(Refused):

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.accounts import administration, keys
+from deeptoken.accounts import administration, keys, prices
 from deeptoken.accounts.administration import change_price, create_user, new_user
 from deeptoken.accounts.callers import people
 from deeptoken.accounts.change import FILE as BY_FILE
+from deeptoken.accounts.channels import opened
 from deeptoken.accounts.declared import granted_once, member_rows, organization_rows
 from deeptoken.catalog.catalog import Catalog
-from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Channel
 from deeptoken.catalog.seed import load_seed
 from deeptoken.gateway.snapshot import Snapshot
@@ -27,13 +27,10 @@ from deeptoken.ledger.postings import Answer, OpenWallet, Posting, Rejected
 from deeptoken.settings import DeclaredKey, Settings
 from deeptoken.store.ledger import Ledger
 from deeptoken.store.queries import statements
-from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel
+from deeptoken.store.queries.people import Key
 from deeptoken.store.reads import Reader
 from deeptoken.store.secrets import Secrets
 from deeptoken.store.sqlite import StoreError
-
-FILE = "file"
-BOOK = "book"
 
 
 async def declare(settings: Settings, ledger: Ledger, reader: Reader) -> None:
@@ -52,28 +49,30 @@ async def declare(settings: Settings, ledger: Ledger, reader: Reader) -> None:
 
 async def _declare_prices(settings: Settings, ledger: Ledger, reader: Reader) -> None:
     now_us = clock.wall_us()
-    known = _prices(reader)
-    prices: list[Posting] = [
+    known = prices.current(reader)
+    rows: list[Posting] = [
         change_price(
             BY_FILE,
             entry.id,
             (was.price.rates, was.price.tiers) if (was := known.get(entry.id)) else None,
             (entry.rates, entry.tiers),
             from_us=now_us,
-            source=FILE,
+            source=prices.FILE,
         )
         for entry in settings.models
         if entry.rates is not None
     ]
     if not reader.models():
         seed = load_seed()
-        prices += [
-            statements.add_price(book_key(entry), entry.rates, entry.tiers, from_us=0, source=BOOK)
+        rows += [
+            statements.add_price(
+                prices.book_key(entry), entry.rates, entry.tiers, from_us=0, source=prices.BOOK
+            )
             for entry in seed
             if entry.rates is not None
         ]
-        prices += [statements.set_model(book_key(entry), entry) for entry in seed]
-    await post_all(ledger, prices)
+        rows += [statements.set_model(prices.book_key(entry), entry) for entry in seed]
+    await post_all(ledger, rows)
 
 
 async def _declare_users(settings: Settings, ledger: Ledger, reader: Reader) -> dict[str, str]:
@@ -150,6 +149,7 @@ def _declared(declared: DeclaredKey, owner: str, key: Key | None) -> Key:
         ips=tuple(str(network) for network in declared.networks),
         scope=declared.scope,
         cheaper_model=declared.cheaper_model,
+        webhook=declared.webhook,
         children=declared.children,
         expires_us=declared.expires_us,
         from_file=True,
@@ -165,68 +165,24 @@ async def post_all(ledger: Ledger, postings: Iterable[Posting]) -> list[Answer]:
     return answers
 
 
-def book_key(entry: Entry) -> str:
-    """What the price of an entry is filed under: ids are a provider's own, but for those of the file."""
-    return f"{entry.provider}:{entry.id}" if entry.provider else entry.id
-
-
-def book(reader: Reader) -> list[Entry]:
-    """The price book of the database, each entry with the price that holds now."""
-    prices = _prices(reader)
-    return [_priced(entry, prices) for entry in reader.models()]
-
-
 def snapshot(settings: Settings, reader: Reader, secrets: Secrets) -> Snapshot:
     """Keys and catalog as of now.
 
     Raises:
         StoreError: a channel's credential cannot be opened.
     """
-    prices = _prices(reader)
+    now = prices.current(reader)
     keys, organizations, operators = people(reader, {group.name: group for group in settings.groups})
     catalog = Catalog.build(
         channels=[*settings.channels, *_stored_channels(settings, reader, secrets)],
-        models=[_priced(entry, prices) for entry in settings.models],
-        book=[_priced(entry, prices) for entry in reader.models()],
+        models=[prices.priced(entry, now) for entry in settings.models],
+        book=[prices.priced(entry, now) for entry in reader.models()],
         groups=settings.groups,
     )
     return Snapshot(keys=keys, catalog=catalog, organizations=organizations, operators=operators)
-
-
-def _prices(reader: Reader) -> dict[str, PriceVersion]:
-    return {version.price.model: version for version in reader.prices(clock.wall_us())}
-
-
-def _priced(entry: Entry, prices: dict[str, PriceVersion]) -> Entry:
-    version = prices.get(book_key(entry))
-    if version is None or (not entry.provider and entry.rates is None):
-        return entry
-    price = version.price
-    return msgspec.structs.replace(entry, rates=price.rates, tiers=price.tiers, price_id=price.id)
 
 
 def _stored_channels(settings: Settings, reader: Reader, secrets: Secrets) -> list[Channel]:
     """The database's channels; a name that the file has too is the file's."""
     owned = {channel.name for channel in settings.channels}
     return [opened(stored, secrets) for stored in reader.channels() if stored.name not in owned]
-
-
-def opened(stored: StoredChannel, secrets: Secrets) -> Channel:
-    """A stored channel with its credential in the clear."""
-    channel = msgspec.convert({**stored.settings, "enabled": stored.enabled}, Channel)
-    if stored.secret is None:
-        return channel
-    return msgspec.structs.replace(channel, secret=secrets.open(stored.secret, stored.id))
-
-
-def stored(channel: Channel, secrets: Secrets, *, id: str) -> StoredChannel:
-    """A channel as a row: its settings in the clear, its credential sealed to the row's `id`."""
-    settings = msgspec.to_builtins(msgspec.structs.replace(channel, secret=""))
-    return StoredChannel(
-        id=id,
-        name=channel.name,
-        settings=settings,
-        secret=secrets.seal(channel.secret, id) if channel.secret else None,
-        enabled=channel.enabled,
-        created_us=clock.wall_us(),
-    )

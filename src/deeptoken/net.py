@@ -14,7 +14,6 @@ import asyncio
 import ssl
 
 import httptools
-import msgspec
 
 from deeptoken.answer import (
     BUFFER_BYTES_MAX,
@@ -27,9 +26,10 @@ from deeptoken.answer import (
     Unreachable,
     Watch,
 )
-from deeptoken.dial import Pool, Pools, Proxies, dial, read_proxy, split, verified_tls
+from deeptoken.dial import Pool, Pools, Proxies, dial, read_proxy, verified_tls
 from deeptoken.inflate import Inflater
-from deeptoken.request import CACHED_MAX, SLICE_BYTES, Heads, send_upload
+from deeptoken.outbox import Outbox
+from deeptoken.request import SLICE_BYTES, Heads, send_upload
 from deeptoken.wire.http import HttpRequest
 
 __all__ = [
@@ -58,12 +58,14 @@ class _Connection(Watch, asyncio.Protocol):
         "_head_bytes_max",
         "_keep",
         "_method",
+        "_outbox",
         "_overhead",
         "_parser",
         "_room",
         "_transport",
         "_unsent",
         "_until_close",
+        "_waiting",
         "full",
         "gone",
         "idle_since",
@@ -72,9 +74,12 @@ class _Connection(Watch, asyncio.Protocol):
         "sending",
     )
 
-    def __init__(self, pool: "Pool[_Connection]", head_bytes_max: int) -> None:
+    def __init__(self, pool: "Pool[_Connection]", head_bytes_max: int, outbox: Outbox) -> None:
         super().__init__(asyncio.get_running_loop())
         self.pool = pool
+        self._outbox = outbox
+        self._waiting = b""
+        """What leaves at the end of this turn."""
         self.idle_since = 0.0
         self.gone = self.paused = False
         self._head_bytes_max = head_bytes_max
@@ -102,13 +107,20 @@ class _Connection(Watch, asyncio.Protocol):
         self._overhead = 0
         self.sending = self._keep = self._until_close = False
         body = request.body
-        if len(body) <= SLICE_BYTES:
-            transport.write(head + body)
+        if request.upload is None and len(body) <= SLICE_BYTES:
+            self._waiting = head + body
+            self._outbox.put(self, self.loop)
         else:
             transport.write(head)
             self._unsent = memoryview(body)
             self._write_on()
         return response
+
+    def depart(self) -> None:
+        """See `Outbox`. Who has gone meanwhile sends nothing."""
+        waiting, self._waiting = self._waiting, b""
+        if waiting and self._transport is not None:
+            self._transport.write(waiting)
 
     def write(self, data: bytes | memoryview) -> None:
         """A part of a body that comes in pieces."""
@@ -140,6 +152,7 @@ class _Connection(Watch, asyncio.Protocol):
         self.gone = True
         self._response = None
         self._unsent = memoryview(b"")
+        self._waiting = b""
         self.pool.idle.pop(self, None)
         self.rest()
 
@@ -147,8 +160,8 @@ class _Connection(Watch, asyncio.Protocol):
         """The answer is complete: be idle, if the next one can be told from it."""
         response.source = self._response = None
         transport = self._transport
-        sent = not self._unsent and transport is not None and not transport.get_write_buffer_size()
-        if self._keep and sent and not self.paused and not self.sending:
+        unsent = self._waiting or self._unsent or transport is None or transport.get_write_buffer_size()
+        if self._keep and not unsent and not self.paused and not self.sending:
             self.pool.park(self)
         else:
             self.drop()
@@ -284,14 +297,6 @@ class _Connection(Watch, asyncio.Protocol):
         return TooLarge(f"The head of the answer is larger than {self._head_bytes_max} bytes.")
 
 
-class _Target(msgspec.Struct, frozen=True):
-    """What is known of a URL."""
-
-    pool: Pool[_Connection]
-    line: str
-    host: str
-
-
 class Client:
     """Sends requests. It belongs to one event loop."""
 
@@ -315,12 +320,11 @@ class Client:
                 read_proxy(url)
         self._answer_bytes_max = answer_bytes_max
         self._head_bytes_max = head_bytes_max
-        self._proxies = proxies
         self._tls = tls
         self._closed = False
-        self._pools: Pools[_Connection] = Pools(idle_max=idle_max, keep_alive_s=keep_alive_s)
-        self._targets: dict[str, _Target] = {}
+        self._pools: Pools[_Connection] = Pools(proxies, idle_max=idle_max, keep_alive_s=keep_alive_s)
         self._heads = Heads()
+        self._outbox = Outbox()
 
     async def send(self, request: HttpRequest, *, connect_s: float, head_s: float) -> Response:
         """Send `request` and wait for the head of its answer, at most `head_s`, connecting included.
@@ -331,7 +335,7 @@ class Client:
             NetError: there was none; its class says why.
             Unsendable: the request cannot be written as HTTP.
         """
-        target = self._targets.get(request.url) or self._learn(request.url)
+        target = self._pools.find(request.url)
         head = self._heads.write(request, target.line, target.host)
         pool = target.pool
         upload = request.upload
@@ -372,7 +376,7 @@ class Client:
     async def _dial(self, pool: Pool[_Connection], connect_s: float) -> _Connection:
         if self._closed:
             raise Unreachable("The client is closed.")
-        connection, connected = _Connection(pool, self._head_bytes_max), False
+        connection, connected = _Connection(pool, self._head_bytes_max, self._outbox), False
         try:
             async with asyncio.timeout(connect_s):
                 if self._tls is None and pool.origin.needs_tls:
@@ -390,11 +394,3 @@ class Client:
             raise Unreachable(f"{pool.origin}: the connection was closed at once.")
         pool.opened.add(connection)
         return connection
-
-    def _learn(self, url: str) -> _Target:
-        origin, line, host = split(url, self._proxies)
-        if len(self._targets) >= CACHED_MAX:
-            self._targets.clear()
-            self._pools.prune()
-        target = self._targets[url] = _Target(self._pools.to(origin), line, f"host: {host}\r\n")
-        return target

@@ -18,7 +18,7 @@ from deeptoken.wire.http import HttpRequest, Unsendable, Upload
 SLICE_BYTES = 256 * 1024
 """A larger piece of a body is handed over in slices, so that one answered early is not sent to its end."""
 CACHED_MAX = 1024
-"""How many sets of headers, and how many URLs, are remembered in the form in which they are sent."""
+"""How many sets of headers are remembered in the form in which they are sent."""
 LAST_CHUNK = b"0\r\n\r\n"
 
 _METHOD = re.compile(r"[A-Z]+")

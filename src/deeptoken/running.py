@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from deeptoken.accounts.attempts import Attempts
+from deeptoken.accounts.oidc import Issuers
 from deeptoken.api.v1 import V1
 from deeptoken.gateway.condition import conditions, worst
 from deeptoken.gateway.health import State
+from deeptoken.gateway.route import Attempts as Upstreams
 from deeptoken.gateway.serve import Gateway
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.caller import Caller
@@ -27,6 +30,8 @@ from deeptoken.store.secrets import Secrets, load_secrets
 from deeptoken.store.shown import shown
 from deeptoken.store.sqlite import StoreError
 
+NEWS_S = 2.0
+"""A change holds within that time."""
 RETRY_S = 1.0
 NOTHING = Money(balance=NanoUsd(0), available=NanoUsd(0))
 Found = TypeVar("Found")
@@ -107,6 +112,15 @@ class Stale:
         async with self._told:
             await self._told.wait_for(lambda: self._seen >= change)
 
+    async def news(self) -> bool:
+        """Whether something was written that was not in use: it is now, unless it cannot be read."""
+        if self._seen >= self._changes:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NEWS_S):
+                await self.fresh()
+        return True
+
 
 class Running:
     """A gateway that is built, and its state."""
@@ -128,6 +142,7 @@ class Running:
         self.mail = Mail(lambda: self.settings.email, log)
         self.secrets: Secrets = load_secrets(settings.database.path)
         self._stale = stale
+        self.issuers: Issuers
         self.gateway: Gateway
         self.v1: V1
 
@@ -158,6 +173,10 @@ class Running:
     def snapshot(self) -> Snapshot:
         return self.gateway.snapshot
 
+    @property
+    def upstream(self) -> Upstreams:
+        return self.gateway.router.means.upstream
+
     async def read(self, ask: Callable[[Reader], Found]) -> Found:
         return await read(self.settings.database.path, ask)
 
@@ -166,6 +185,10 @@ class Running:
         answers = await asyncio.gather(*(self._ledger.post(posting) for posting in postings))
         await self._stale.fresh()
         return answers
+
+    async def news(self) -> bool:
+        """See `Stale.news`."""
+        return await self._stale.news()
 
     async def note_keys(self) -> None:
         """Write down when keys were used last."""

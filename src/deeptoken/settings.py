@@ -82,6 +82,24 @@ class Email(msgspec.Struct, frozen=True):
     password: Secret = Secret("")
 
 
+class Oidc(msgspec.Struct, frozen=True):
+    """``[[oidc]]``: an issuer whose word is taken for who somebody is (OpenID Connect)."""
+
+    name: str
+    issuer: str
+    """To the letter as it calls itself."""
+    client_id: str
+    client_secret: Secret
+    label: str
+    """What people read."""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    match_email: bool = False
+    """An address that the issuer has verified signs in who has confirmed it here."""
+    create_users: bool = False
+    domains: tuple[str, ...] = ()
+    """Only who has a verified address in one of these may come; none: anybody."""
+
+
 class Database(msgspec.Struct, frozen=True):
     """``[database]``. `path` is where the file of a SQLite URL lies."""
 
@@ -123,6 +141,8 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     """The most that one of its calls may take."""
     cheaper_model: str | None = None
     """What answers once a ceiling is nearly used."""
+    webhook: str | None = None
+    """Who is told when one is."""
     children: bool = False
     """It may make child keys."""
     scope: Scope = "call"
@@ -172,5 +192,6 @@ class Settings(msgspec.Struct, frozen=True):
     keys: tuple[DeclaredKey, ...] = ()
     email: Email | None = None
     """None: what mails would say is printed to the log."""
+    oidc: tuple[Oidc, ...] = ()
     plain_secrets: tuple[str, ...] = ()
     """Where a secret stands in the file itself: ``channel "openai-main", api_key``."""

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from deeptoken import ids
-from deeptoken.accounts.keys import WEBHOOK_MAX, ruled
+from deeptoken.accounts.keys import ruled
+from deeptoken.config_keys import WEBHOOK_MAX
 from deeptoken.errors import BadRequest
 from deeptoken.ledger.postings import WINDOWS, Limit
 from deeptoken.store.queries.people import Key
@@ -79,6 +80,7 @@ def test_what_is_told_may_not_contradict_what_stays(told: dict[str, Any], param:
         pytest.param({"cheaper_model": "sim/echo"}, "cheaper_model", id="a cheaper model"),
         pytest.param({"webhook": "https://example.com"}, "webhook", id="a webhook"),
         pytest.param({"children": True}, "children", id="children"),
+        pytest.param({"timeout": Decimal(5)}, "timeout", id="a time limit"),
     ],
 )
 def test_a_key_that_makes_no_calls_has_no_limits_of_calls(
@@ -96,6 +98,9 @@ def test_a_key_that_makes_no_calls_has_no_limits_of_calls(
         pytest.param("", id="nothing"),
         pytest.param("example.com", id="no scheme"),
         pytest.param("ftp://example.com", id="another scheme"),
+        pytest.param("http://example.com/budgets", id="not encrypted"),
+        pytest.param("https:///budgets", id="no host"),
+        pytest.param("https://exa mple.com", id="a space"),
         pytest.param("https://" + "x" * WEBHOOK_MAX, id="too long"),
     ],
 )

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cli_scene import Installation, install
 
+from deeptoken.accounts.channels import opened
 from deeptoken.catalog.model import Channel
-from deeptoken.installation import opened
 from deeptoken.store.secrets import key_file, load_secrets
 
 SECRET = "sk-upstream-0123456789"

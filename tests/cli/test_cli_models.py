@@ -90,6 +90,38 @@ def test_update_writes_the_difference_with_apply(place: Installation) -> None:
     assert "as the price-data package says" in again.stderr
 
 
+def test_a_price_that_is_set_holds_and_an_update_leaves_it_alone(place: Installation) -> None:
+    shown = place.row("models", "price", "sim", "sim/text", "--prompt", "5", "--completion", "7.5")
+    assert (shown["prices"]["prompt"], shown["source"]) == ("5", "operator")
+    assert "prompt 5, completion 7.5" in place.done("models", "show", "sim/text")
+
+    updated = place.run("models", "update", "--apply")
+
+    assert "1 prices that an operator set stay" in updated.stderr
+    assert place.row("models", "show", "sim/text")["prices"]["prompt"] == "5"
+    told = place.done("models", "price", "sim", "sim/text", "--prompt", "5", "--completion", "7.5")
+    assert "sim:sim/text" in told
+    assert len(place.rows("models", "history", "sim/text")) == 2, "the same price again is none"
+    assert (place.rows("models", "history", "sim/text"))[1]["source"] == "operator"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("sim", "m"), "a price is needed"),
+        (("sim", "m", "--context", "5"), "a price is needed"),
+        (("sim", "m", "--prompt", "-1"), "--prompt"),
+        (("sim", "m", "--prompt", "much"), "no amount"),
+    ],
+    ids=["nothing", "a fact alone", "negative", "no number"],
+)
+def test_a_price_that_cannot_be_is_refused_by_its_option(
+    words: tuple[str, ...], why: str, place: Installation
+) -> None:
+    assert why.lower() in place.refusal("models", "price", *words).lower()
+    assert "there is no provider" in place.refusal("models", "price", "nobody", "m", code=1)
+
+
 def test_update_needs_an_installation(tmp_path: Path) -> None:
     place = Installation(tmp_path)
     place.file.write_text("")

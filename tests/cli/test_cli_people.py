@@ -1,7 +1,14 @@
 """`deeptoken users` and `deeptoken wallets`."""
 
+import asyncio
+
 import pytest
 from cli_scene import Installation, call, install
+
+from deeptoken.accounts import identities
+from deeptoken.accounts.change import COMMAND_LINE
+from deeptoken.accounts.person import Person
+from deeptoken.store.ledger import open_writer
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +181,27 @@ def test_a_refund_names_a_usage_row_and_is_within_its_charge(place: Installation
 
     assert "There is no usage row" in place.refusal("wallets", "refund", "nothing")
     assert "can be given back, and no more" in place.refusal("wallets", "refund", id, "5")
+
+
+def test_linked_accounts_are_listed_and_unlinked_also_the_last(place: Installation) -> None:
+    place.done("users", "create", "ida")
+    with place.reader() as reader:
+        user = reader.user_named("ida")
+    assert user is not None
+    person = Person("https://issuer.example", "subject-1", "ida@example.com")
+
+    async def link() -> None:
+        async with open_writer(place.database) as ledger:
+            await ledger.post(identities.link(COMMAND_LINE, user, "ida", person))
+
+    assert place.rows("users", "identities", "ida") == []
+    asyncio.run(link())
+
+    row = place.row("users", "identities", "ida")
+    assert (row["provider"], row["issuer"], row["subject"]) == (None, "https://issuer.example", "subject-1")
+    assert "ida@example.com" in place.done("users", "identities", "user:ida")
+    assert "has no linked account" in place.refusal("users", "identities", "ops", "--remove", row["id"])
+    assert place.rows("users", "identities", "ida", "--remove", row["id"]) == []
+    assert "has no linked account" in place.refusal("users", "identities", "ida", "--remove", row["id"])
+    actions = [row["action"] for row in place.rows("audit", "--limit", "50")]
+    assert actions.count("identity.unlink") == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deeptoken.store.ledger import open_writer
-from deeptoken.store.queries import accounts, money, people
+from deeptoken.store.queries import accounts, identities, money, people
 from deeptoken.store.queries.money import UsageFilter
 from deeptoken.store.sqlite import numbered, open_reader_connection
 
@@ -38,7 +38,14 @@ LISTS = {
     "an invitation": accounts.INVITATION_OF,
     "an invitation's token": accounts.INVITATION_BY_SECRET,
     "audit log": accounts.AUDIT_OF,
+    "linked accounts": identities.IDENTITIES_OF,
+    "a linked account": identities.IDENTITY,
+    "whose account that is": identities.KNOWN,
+    "whose address that is": identities.REACHED,
+    "a name in other capitals": identities.NAMED,
+    "invitations of an address": identities.INVITED,
     "an owner's name": accounts.OWNER,
+    "keys": people.KEYS_OF,
 }
 
 
@@ -83,8 +90,3 @@ def test_each_list_is_read_by_an_index(path: Path, name: str) -> None:
     steps = plan(path, LISTS[name])
 
     assert walks(steps) == []
-
-
-def test_an_owners_keys_are_found_by_an_index(path: Path) -> None:
-    """These few are put in order."""
-    assert plan(path, people.KEYS_OF)[0] == "SEARCH key USING INDEX key_name (owner=?)"

@@ -9,6 +9,10 @@ import pytest
 from provider_scene import problems
 
 from deeptoken import ids
+from deeptoken.ledger.postings import Done
+from deeptoken.store.ledger import open_ledger
+from deeptoken.store.queries.money import UsageFilter
+from deeptoken.store.queries.statements import tidy_children
 from whole_scene import Reply, Whole, chat, whole
 
 SIM = """
@@ -151,3 +155,31 @@ def test_near_the_end_of_a_budget_the_cheaper_model_answers_and_the_head_says_so
             assert str(warnings[-1]).endswith("% used, sim/echo answers")
 
     asyncio.run(story())
+
+
+def test_children_that_expired_long_ago_go_and_what_they_spent_stays(tmp_path: Path) -> None:
+    async def story(gateway: Whole) -> None:
+        used = await made(gateway, name="used", expires_in=60)
+        await made(gateway, name="spare", expires_in=60)
+        alive = await made(gateway, name="alive", expires_in=600)
+        assert (await call(gateway, used["secret"])).status == 200
+        await gateway.settled(1)
+        with gateway.reader() as reader:
+            rows = reader.keys()
+        end_us = max(key.expires_us or 0 for key in rows if key.name != "alive")
+
+        async with open_ledger(gateway.folder / "deeptoken.db") as ledger:
+            for step in tidy_children(end_us, 7):
+                assert await ledger.post(step) == Done(changed=True)
+            assert await ledger.post(tidy_children(end_us, 7)[0]) == Done(changed=False)
+
+        with gateway.reader() as reader:
+            rows = reader.keys()
+            assert sorted(key.name for key in rows) == ["alive", "ci", "parent"]
+            [row] = reader.usages(UsageFilter())
+            assert row.key == "used", "its name stays with what it spent"
+        again = await made(gateway, name="used")
+        assert (await call(gateway, again["secret"])).status == 200
+        assert (await call(gateway, alive["secret"])).status == 200
+
+    tell(tmp_path, story)

@@ -169,9 +169,10 @@ def test_connections_are_spread_evenly_and_limits_are_exact_over_all_of_them(gat
     with ExitStack() as stack, ThreadPoolExecutor(24) as pool:
         connections = [stack.enter_context(closing(gateway.open())) for _ in range(24)]
         assert set(pool.map(gateway.call, connections, ["free"] * 24)) == {200}
+        # The connection by which it was seen to listen may not be gone yet.
+        gateway.until(lambda: sum(served(gateway, pid) for pid in gateway.family) == 24)
         counts = sorted(served(gateway, pid) for pid in gateway.family)
         assert counts[0] == 0, "the writer"
-        assert sum(counts) == 24
         assert counts[1] >= 9, counts
 
         statuses = Counter(pool.map(gateway.call, connections, ["few"] * 24))
@@ -187,7 +188,8 @@ def test_what_is_changed_at_one_worker_holds_there_at_once_and_soon_at_the_other
         connections = [stack.enter_context(closing(gateway.open())) for _ in range(8)]
         status, made = gateway.ask(connections[0], "POST", "/api/keys", "boss", {"name": "mine"})
         assert status == 201, made
-        assert {gateway.call(one, made["secret"]) for one in connections} == {200}
+        assert gateway.call(connections[0], made["secret"]) == 200
+        gateway.until(lambda: {gateway.call(one, made["secret"]) for one in connections} == {200})
         status, _ = gateway.ask(connections[1], "POST", f"/api/keys/{made['id']}/revoke", "boss")
         assert status in (200, 204)
         assert gateway.call(connections[1], made["secret"]) == 401

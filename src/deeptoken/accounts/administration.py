@@ -63,7 +63,7 @@ def shown(user: User) -> UserShown:
     )
 
 
-def create_user(actor: Actor, user: User) -> Sequence[Posting]:
+def create_user(actor: Actor, user: User) -> tuple[Edit, OpenWallet]:
     """With its wallet."""
     edit = change(
         actor, "user.create", f"user:{user.name}", add_user(user), tenant=user.id, after=shown(user)

@@ -82,6 +82,16 @@ class Attempts:
         self.accounts.give_back(account)
         self.addresses.give_back(place_of(address))
 
+    def take_from(self, address: str | None, now_us: int) -> None:
+        """The same of what is no account's yet."""
+        place = place_of(address)
+        if wait_us := self.addresses.wait_us(place, now_us):
+            raise TooManyAttempts(retry_after_s=wait_us / SECOND_US)
+        self.addresses.take(place, now_us)
+
+    def give_back_from(self, address: str | None) -> None:
+        self.addresses.give_back(place_of(address))
+
     async def right(self, hash: str | None, password: str) -> bool:
         """Is it the password? Where there is none it takes as long, and is not."""
         if hash is None and self._nobody is None:

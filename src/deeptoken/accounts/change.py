@@ -37,6 +37,8 @@ Action = Literal[
     "channel.change",
     "channel.create",
     "channel.delete",
+    "identity.link",
+    "identity.unlink",
     "invitation.accept",
     "invitation.create",
     "invitation.revoke",

@@ -16,15 +16,18 @@ from deeptoken import clock
 from deeptoken.accounts.keys import NAME_MAX, checked_name, new_key, ruled
 from deeptoken.config_keys import COUNTS
 from deeptoken.errors import BadRequest, Conflict, PermissionDenied
-from deeptoken.ledger.postings import ALWAYS_US, Limit
+from deeptoken.ledger.postings import ALWAYS_US, Limit, Statement
 from deeptoken.money import usd
 from deeptoken.store.queries.people import Key
+from deeptoken.store.queries.statements import tidy_children
 
 SECOND_US = 1_000_000
 LIFE_S = 86_400
 LIFE_MAX_S = 30 * LIFE_S
 CHILDREN_MAX = 1_000
 """Of a key, at the same time."""
+KEPT_US = 7 * LIFE_S * SECOND_US
+"""So long one that has expired is still shown."""
 
 
 class NewChild(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +71,12 @@ def child(parent: Key, asked: NewChild, others: Sequence[Key]) -> tuple[Key, str
         parent=parent.id,
         expires_us=min(until_us, parent.expires_us or until_us),
     ), secret
+
+
+def tidied() -> tuple[Statement, Statement]:
+    """Those that expired long ago go: each was one run of something. What they spent stays."""
+    now_us = clock.wall_us()
+    return tidy_children(now_us - KEPT_US, now_us)
 
 
 def _budget(dollars: Decimal) -> int:

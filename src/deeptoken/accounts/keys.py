@@ -17,7 +17,8 @@ import msgspec
 from deeptoken import clock, ids
 from deeptoken.accounts.change import Actor, change
 from deeptoken.config_fields import Wrong, read_table
-from deeptoken.config_keys import CEILINGS, COUNTS, contradiction, key_fields
+from deeptoken.config_keys import CEILINGS, COUNTS, WEBHOOK_MAX, contradiction, key_fields
+from deeptoken.config_keys import webhook as read_webhook
 from deeptoken.config_sections import Sources
 from deeptoken.errors import BadRequest, Conflict
 from deeptoken.identity.keys import declared_limits, milliseconds
@@ -31,8 +32,7 @@ ORDER = (*CEILINGS, "total", *COUNTS)
 OLD = 6
 """How many characters of its id tell an old secret's key from the next one."""
 NAME_MAX = 100
-WEBHOOK_MAX = 2_000
-Webhook = Annotated[str, msgspec.Meta(pattern="^https?://", max_length=WEBHOOK_MAX)]
+Webhook = Annotated[str, msgspec.Meta(pattern="^https://", max_length=WEBHOOK_MAX)]
 """An address that is told of budgets: of a key, of an organization."""
 
 
@@ -133,7 +133,6 @@ def ruled(key: Key, told: Mapping[str, Any]) -> Key:
     raw = {name: value for name, value in told.items() if value is not None and value != []}
     ceilings: dict[str, Any] = raw.pop("ceilings", None) or {}
     raw["ceilings"] = {window: most for window, most in ceilings.items() if most}
-    webhook = _checked_webhook(raw.pop("webhook", None))
     fields = {name: field for name, field in key_fields(Sources({}, Path(), []), ()).items() if name in raw}
     try:
         values = read_table(raw, (), fields)
@@ -155,24 +154,19 @@ def ruled(key: Key, told: Mapping[str, Any]) -> Key:
         scope=declared.scope if raw.get("scope") else key.scope,
         expires_us=expires_us if "expires" in told else key.expires_us,
         cheaper_model=declared.cheaper_model if "cheaper_model" in told else key.cheaper_model,
-        webhook=webhook if "webhook" in told else key.webhook,
+        webhook=declared.webhook if "webhook" in told else key.webhook,
         children=declared.children if "children" in told else key.children,
     )
     _ensure_effective(wanted, told)
     return wanted
 
 
-def _checked_webhook(told: Any) -> str | None:
-    if told is None:
-        return None
+def checked_webhook(told: str | None) -> str | None:
+    """Raises `BadRequest`: it is no address that could be told of anything."""
     try:
-        return msgspec.convert(told, Webhook)
-    except msgspec.ValidationError:
-        raise BadRequest(
-            "webhook: expected a URL that starts with https:// or http://, "
-            f"of at most {WEBHOOK_MAX} characters.",
-            param="webhook",
-        ) from None
+        return None if told is None else read_webhook(told, ("webhook",))
+    except Wrong as wrong:
+        raise BadRequest(f"webhook: {wrong.message}.", param="webhook") from None
 
 
 def _limits(now: tuple[Limit, ...], then: tuple[Limit, ...], told: set[str]) -> tuple[Limit, ...]:
@@ -188,7 +182,9 @@ def _ensure_effective(key: Key, told: Mapping[str, Any]) -> None:
         raise BadRequest("expires: that time has passed. Revoking is what ends a key.", param="expires")
     most = {limit.name: limit.most for limit in key.limits if limit.kind == "usd"}
     counts = [limit.name for limit in key.limits if limit.name in COUNTS]
-    if why := contradiction(most, counts, key.scope, key.cheaper_model, key.webhook, key.children):
+    if why := contradiction(
+        most, counts, key.scope, key.cheaper_model, key.webhook, key.children, key.timeout_ms
+    ):
         param, message = why
         raise BadRequest(f"{param}: {message}.", param=param)
 

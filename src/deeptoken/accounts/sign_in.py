@@ -52,8 +52,9 @@ def csrf(token: str) -> str:
     return urlsafe_b64encode(hmac.digest(token.encode(), b"csrf", "sha256")).decode().rstrip("=")
 
 
-def begin(actor: Actor, session: Session, *taken: Statement) -> Edit:
-    """A session, if what it takes is still there: a code of the second factor."""
+def begin(actor: Actor, session: Session, *taken: Statement, provider: str | None = None) -> Edit:
+    """A session, if what it takes is still there: a code of the second factor, an identity of `provider`."""
+    by = {} if provider is None else {"by": provider}
     return change(
         actor,
         "user.sign-in",
@@ -61,7 +62,7 @@ def begin(actor: Actor, session: Session, *taken: Statement) -> Edit:
         *taken,
         add_session(session),
         tenant=session.user,
-        after={"session": session.id, "agent": session.agent},
+        after={"session": session.id, "agent": session.agent} | by,
     )
 
 

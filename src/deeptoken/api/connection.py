@@ -24,7 +24,8 @@ from uvicorn.server import ServerState
 from deeptoken import ids
 from deeptoken.api import errors as envelope
 from deeptoken.api.exchange import CROSS_ORIGIN, Exchange, status_line
-from deeptoken.errors import BadRequest, DeeptokenError, HeadTooLarge, Overloaded, RequestTimeout
+from deeptoken.errors import BadRequest, DeeptokenError, Overloaded, RequestTimeout
+from deeptoken.outbox import Outbox
 from deeptoken.settings import Server as Settings
 
 HOT = b"/v1/"
@@ -40,10 +41,11 @@ Hot = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 
 class Connection(HttpToolsProtocol):
-    """Within the limits of `settings`; `hot` answers the hot routes."""
+    """Within the limits of `settings`; `hot` answers the hot routes, through `outbox`."""
 
     settings: Settings
     hot: Hot
+    outbox: Outbox
 
     def __init__(
         self,
@@ -128,7 +130,7 @@ class Connection(HttpToolsProtocol):
             return
         if self._in_head or self._in_body:
             if self._bare_bytes > self.settings.header_bytes_max:
-                self._refuse(_head_too_large(self.settings.header_bytes_max))
+                self._refuse(envelope.head_too_large(self.settings.header_bytes_max, FIELDS_MAX))
             elif self._in_body or self._slow is None:
                 self._wait_for_more()
         elif self._is_idle() and not self._idle_until:
@@ -200,7 +202,7 @@ class Connection(HttpToolsProtocol):
         most = self.settings.header_bytes_max
         # The exact sum is needed only if the packets with the head might have too much of it.
         if len(self.headers) > FIELDS_MAX or (came > most and self._head_size() > most):
-            self._refuse(_head_too_large(most))
+            self._refuse(envelope.head_too_large(most, FIELDS_MAX))
             return
         if self.url.startswith(HOT) or (not self.url.startswith(b"/") and self._is_absolute()):
             self._hot()
@@ -237,7 +239,6 @@ class Connection(HttpToolsProtocol):
             keep_alive=not old and parser.should_keep_alive(),
             chunked=not old,
             expected=self.expect_100_continue and not old,
-            settings=self.settings,
         )
         self._reading = exchange
         # uvicorn asks of a cycle just what an exchange has; see there.
@@ -355,6 +356,8 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: DeeptokenError) -> None:
         """An answer without a task, and the end of the connection."""
         self._punctual()
+        if self._answering is not None:
+            self._answering.depart()
         if self._in_body and self._is_idle():
             # This request has had its answer.
             self.transport.close()
@@ -391,10 +394,5 @@ class Connection(HttpToolsProtocol):
 
 def protocol(settings: Settings, hot: Hot) -> type[Connection]:
     """uvicorn makes a connection of it without a word of ours: what it needs stands in the class."""
-    return type("Connection", (Connection,), {"settings": settings, "hot": staticmethod(hot)})
-
-
-def _head_too_large(most: int) -> HeadTooLarge:
-    return HeadTooLarge(
-        f"The request's head is larger than {most} bytes or {FIELDS_MAX} fields. Send fewer headers."
-    )
+    own = {"settings": settings, "hot": staticmethod(hot), "outbox": Outbox()}
+    return type("Connection", (Connection,), own)

@@ -5,7 +5,7 @@
 
 import msgspec
 
-from deeptoken.errors import DeeptokenError, IdempotencyRunning, MethodNotAllowed
+from deeptoken.errors import DeeptokenError, HeadTooLarge, IdempotencyRunning, MethodNotAllowed
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -38,3 +38,10 @@ def headers(error: DeeptokenError) -> Headers:
     if isinstance(error, MethodNotAllowed):
         found.append((b"allow", ", ".join(error.allowed).encode()))
     return found
+
+
+def head_too_large(most: int, fields: int) -> HeadTooLarge:
+    """Of a request whose head has more than `most` bytes, or more fields than that."""
+    return HeadTooLarge(
+        f"The request's head is larger than {most} bytes or {fields} fields. Send fewer headers."
+    )

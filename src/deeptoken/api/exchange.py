@@ -21,6 +21,7 @@ from deeptoken.api.delivery import Events, Flow, Whole
 from deeptoken.api.errors import Headers
 from deeptoken.errors import DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
+from deeptoken.outbox import Outbox
 from deeptoken.settings import Server
 from deeptoken.wire.chat import Chat
 
@@ -67,6 +68,8 @@ class Carrier(Protocol):
     client: tuple[str, int] | None
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+    settings: Server
+    outbox: Outbox
 
     @property
     def flow(self) -> Flow: ...
@@ -95,10 +98,11 @@ class Exchange:
     __slots__ = (
         "_carrier",
         "_chunked",
-        "_settings",
+        "_waiting",
         "body",
         "call",
         "disconnected",
+        "ended",
         "form",
         "headers",
         "keep_alive",
@@ -121,14 +125,15 @@ class Exchange:
         keep_alive: bool,
         chunked: bool,
         expected: bool,
-        settings: Server,
     ) -> None:
         self.serving: asyncio.Task[Any] | None = None
         """The task that answers it, once it has begun."""
         self.response_started = False
-        """The head of the answer has left."""
+        """The head of the answer has left, or leaves at the end of this turn."""
+        self.ended = False
+        """The same of all of it."""
         self.response_complete = False
-        """So has all of it."""
+        """All of it has left."""
         self.disconnected = False
         """Its answer is not wanted any more: the client has left, or the connection gave another one."""
         self.keep_alive = keep_alive
@@ -145,8 +150,9 @@ class Exchange:
         self._carrier = carrier
         self._chunked = chunked
         """An answer of unknown length comes in chunks; to HTTP/1.0 it ends with the connection."""
-        self._settings = settings
-        self.body = Body(carrier, headers, settings.body_bytes_max, expected=expected)
+        self._waiting = b""
+        """What leaves at the end of this turn."""
+        self.body = Body(carrier, headers, carrier.settings.body_bytes_max, expected=expected)
         id, client = ids.uuid7(), carrier.client
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         self.call = Inbound(
@@ -180,7 +186,9 @@ class Exchange:
     def outlet_for(self, chat: Chat) -> Events | Whole:
         form = self.form
         if chat.stream:
-            self.outlet = form.events(self, chat, self._settings.heartbeat_seconds, self._carrier.loop)
+            self.outlet = form.events(
+                self, chat, self._carrier.settings.heartbeat_seconds, self._carrier.loop
+            )
         else:
             self.outlet = form.whole(self, chat)
         return self.outlet
@@ -226,7 +234,7 @@ class Exchange:
             RequestTimeout: it is not there when the call has to be over.
             BadRequest: nobody can say when that is.
         """
-        left_s = self.call.deadline(self._settings.request_seconds) - clock.monotonic()
+        left_s = self.call.deadline(self._carrier.settings.request_seconds) - clock.monotonic()
         try:
             async with asyncio.timeout(left_s):
                 return await reading()
@@ -253,8 +261,7 @@ class Exchange:
         """A whole answer in one write."""
         length = b"" if status in BODILESS else b"content-length: %d\r\n" % len(body)
         head = self._head(status, headers, length)
-        self._send(head if self.method == "HEAD" else head + body)
-        self.end()
+        self._send(head if self.method == "HEAD" else head + body, last=True)
 
     def begin(self, status: int, headers: Headers, data: bytes) -> None:
         """The head of an answer of unknown length, with its first bytes."""
@@ -263,15 +270,16 @@ class Exchange:
 
     def write(self, data: bytes) -> None:
         """More of it. What an event of a stream passes through is one function, not three."""
-        carrier = self._carrier
-        if not carrier.left and not self.disconnected:
-            carrier.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        first = not self._waiting
+        self._waiting += b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+        if first:
+            carrier = self._carrier
+            carrier.outbox.put(self, carrier.loop)
 
     def write_last(self, data: bytes) -> None:
         """The last bytes, and the end."""
         last = LAST_CHUNK if self._chunked else b""
-        self._send(self._chunk(data) + last if data else last)
-        self.end()
+        self._send(self._chunk(data) + last if data else last, last=True)
 
     def break_off(self) -> None:
         """No more comes, and what came is not all of it: the connection ends without the body's own end."""
@@ -282,18 +290,31 @@ class Exchange:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
     def end(self) -> None:
-        """All has been written: the connection goes on with the next request, or closes."""
-        self.response_complete = True
-        if self.disconnected:
-            return
-        if not self.keep_alive:
-            self._carrier.transport.close()
-        self._carrier.on_response_complete()
+        """No more comes: what there is leaves now."""
+        self.ended = True
+        self.depart()
 
-    def _send(self, data: bytes) -> None:
-        """Nothing is written to a client who has left, nor behind the connection's own answer."""
-        if not self._carrier.left and not self.disconnected:
-            self._carrier.transport.write(data)
+    def _send(self, data: bytes, *, last: bool = False) -> None:
+        self.ended = last
+        first = not self._waiting
+        self._waiting += data
+        if first:
+            self._carrier.outbox.put(self, self._carrier.loop)
+
+    def depart(self) -> None:
+        """See `Outbox`. Nothing is written to a client who has left, nor behind the connection's own answer.
+        When all has been written, the connection goes on with the next request, or closes."""
+        carrier = self._carrier
+        data, self._waiting = self._waiting, b""
+        if data and not carrier.left and not self.disconnected:
+            carrier.transport.write(data)
+        if self.ended and not self.response_complete:
+            self.response_complete = True
+            if self.disconnected:
+                return
+            if not self.keep_alive:
+                carrier.transport.close()
+            carrier.on_response_complete()
 
     def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
         self.response_started = True
@@ -312,7 +333,7 @@ class Exchange:
         if self.left() or self.disconnected:
             return
         if self.response_started:
-            if self.outlet is not None and not self.response_complete:
+            if self.outlet is not None and not self.ended:
                 self.outlet.fail(error)
             return
         body, headers = self.form.error_body(error, self.call.request_id), envelope.headers(error)

@@ -31,6 +31,7 @@ from deeptoken.errors import (
     BadRequest,
     ClientGone,
     DeeptokenError,
+    KeyInvalid,
     MethodNotAllowed,
     ModelNotFound,
     NotFound,
@@ -94,6 +95,7 @@ class V1:
         log: Log,
         metrics: Metrics,
         server: Server,
+        news: Callable[[], Awaitable[bool]],
     ) -> None:
         self.draining = False
         self.used: dict[str, int] = {}
@@ -105,6 +107,8 @@ class V1:
         self._log = log
         self._metrics = metrics
         self._server = server
+        self._news = news
+        """Whether something was written that the snapshot did not have; it has it now."""
         self._proxies = Proxies(server.trusted_proxies)
         calls: dict[str, Handler] = {
             CHAT: self._chat_completions,
@@ -134,7 +138,13 @@ class V1:
         if self._proxies.trusted:
             exchange.call.address = self._proxies.client(exchange.call.address, exchange.headers)
         try:
-            await self._handler(exchange)(exchange)
+            try:
+                await self._handler(exchange)(exchange)
+            except KeyInvalid:
+                # It may have been made a moment ago.
+                if not await self._news():
+                    raise
+                await self._handler(exchange)(exchange)
         except Replay as replay:
             _replay(exchange, replay)
         except (Exception, asyncio.CancelledError) as problem:

@@ -4,27 +4,16 @@ from typing import Any
 
 import msgspec
 
+from deeptoken.accounts import channels
+from deeptoken.accounts.channels import Listed
 from deeptoken.catalog.model import Channel
 from deeptoken.cli.books import reader
 from deeptoken.settings import Settings
-from deeptoken.store.queries.people import StoredChannel
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """A channel with where it lives; `row` is None for one of the configuration file."""
-
-    channel: Channel
-    has_key: bool
-    row: StoredChannel | None = None
 
 
 def every(settings: Settings) -> list[Listed]:
-    """The file's channels, and those of the database that it does not name."""
-    owned = {channel.name for channel in settings.channels}
     with reader(settings) as books:
-        rows = [row for row in books.channels() if row.name not in owned]
-    declared = [Listed(channel, has_key=bool(channel.secret)) for channel in settings.channels]
-    return [*declared, *map(listed, rows)]
+        return channels.every(settings, books.channels())
 
 
 def state(channel: Channel) -> str:
@@ -39,21 +28,8 @@ def models_text(channel: Channel) -> str:
 
 def as_row(one: Listed) -> dict[str, Any]:
     """A channel as JSON, without its credential."""
-    settings = msgspec.to_builtins(msgspec.structs.replace(one.channel, secret=""))
-    del settings["secret"]
-    row = one.row
-    return {
-        "id": row.id if row else None,
-        **settings,
-        "has_api_key": one.has_key,
-        "source": "database" if row else "file",
-        "created_us": row.created_us if row else None,
-    }
-
-
-def listed(row: StoredChannel) -> Listed:
-    channel = msgspec.convert({**row.settings, "enabled": row.enabled}, Channel)
-    return Listed(channel, has_key=row.secret is not None, row=row)
+    row: dict[str, Any] = msgspec.to_builtins(channels.shown(one))
+    return row
 
 
 def source(one: Listed) -> str:

@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
+from deeptoken.accounts import channels
+from deeptoken.accounts.channels import TIMEOUTS
 from deeptoken.catalog.model import Channel
 from deeptoken.cli.options import FILE, Mistake, sentence
-from deeptoken.config_fields import Wrong, read_table, secret_of
-from deeptoken.config_options import OPTIONS
-from deeptoken.config_sections import Sources, channel_fields, read_channel
-from deeptoken.providers.registry import BASE_URLS, KEY_VARIABLES
+from deeptoken.config_fields import Wrong
 from deeptoken.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-TIMEOUTS = ("connect", "first_byte", "idle", "total")
-NEEDS_KEY = {*KEY_VARIABLES, "azure", "bedrock", "vertex"}
-"""Providers that answer nobody without a credential."""
 
 
 def timeout(text: str) -> tuple[str, Decimal]:
@@ -101,9 +95,8 @@ def new_channel(settings: Settings, name: str, provider: str, raw: dict[str, Any
     Raises:
         Mistake: a value cannot be.
     """
-    said = {**raw, "name": name, "provider": provider}
     try:
-        return read_channel(said, (), _sources(), providers=BASE_URLS, groups=settings.groups)
+        return channels.new_channel(settings, {**raw, "name": name, "provider": provider})
     except Wrong as wrong:
         raise _mistake(wrong) from None
 
@@ -114,18 +107,10 @@ def changed_channel(settings: Settings, channel: Channel, raw: dict[str, Any]) -
     Raises:
         Mistake: a value cannot be.
     """
-    options = OPTIONS.get(channel.provider, ())
-    fields = channel_fields(_sources(), BASE_URLS, settings.groups, options)
-    raw = {**raw}
-    if "timeout" in raw:
-        kept = {name: Decimal(str(getattr(channel.timeout, name))) for name in TIMEOUTS}
-        raw["timeout"] = {**kept, **raw["timeout"]}
     try:
-        values = read_table(raw, (), {name: field._replace(needed=False) for name, field in fields.items()})
+        return channels.changed_channel(settings, channel, raw)
     except Wrong as wrong:
         raise _mistake(wrong) from None
-    told = {name: values.pop(name) for name in options if name in values}
-    return msgspec.structs.replace(channel, options={**channel.options, **told}, **values)
 
 
 def credential(
@@ -143,10 +128,7 @@ def credential(
         return _told(environ.get(variable, ""), f"The environment variable {variable} is not set.")
     if file is not None:
         return _told(_read(file), f"{file} is empty.")
-    if not ask or provider not in NEEDS_KEY:
-        return None
-    if told["base_url"] is not None and BASE_URLS[provider] is not None:
-        # What stands at an address of one's own, instead of the provider's, may want none.
+    if not ask or not channels.needs_key(provider, told["base_url"]):
         return None
     if not sys.stdin.isatty():
         raise Mistake(f"{provider} needs a credential: name it by --api-key-env or --api-key-file.")
@@ -167,16 +149,9 @@ def _read(file: Path) -> str:
 
 def _told(text: str, otherwise: str) -> str:
     try:
-        said = secret_of(text, ())
-    except Wrong:
-        raise Mistake("A credential is one line of printable ASCII without spaces, or JSON.") from None
-    if not said:
-        raise Mistake(otherwise)
-    return said
-
-
-def _sources() -> Sources:
-    return Sources({}, Path(), [])
+        return channels.credential_of(text)
+    except Wrong as wrong:
+        raise Mistake(wrong.message if text.strip() else otherwise) from None
 
 
 def _mistake(wrong: Wrong) -> Mistake:

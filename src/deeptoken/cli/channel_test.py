@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
 from deeptoken import config
-from deeptoken.catalog.catalog import Catalog
-from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
-from deeptoken.catalog.patterns import Ranked, is_pattern, remap
+from deeptoken.accounts.channels import opened
+from deeptoken.accounts.prices import book
+from deeptoken.catalog.model import Candidate, Channel
 from deeptoken.cli.books import reader
 from deeptoken.cli.channel_list import every
 from deeptoken.cli.names import find_channel
@@ -18,10 +17,8 @@ from deeptoken.cli.options import Mistake, Trouble, load, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json
 from deeptoken.gateway.credentials import Credentials
 from deeptoken.gateway.play import playing
-from deeptoken.gateway.trial import Trial, trial
+from deeptoken.gateway.trial import NoChoice, Trial, candidate, trial
 from deeptoken.gateway.upstream import Upstream
-from deeptoken.installation import book, opened
-from deeptoken.money import PicoUsd
 from deeptoken.net import Client, Proxies
 from deeptoken.providers.registry import PROVIDERS
 from deeptoken.settings import Settings
@@ -60,42 +57,12 @@ def _channel(settings: Settings, file: Path | None, name: str) -> Channel:
 
 
 def _candidate(settings: Settings, channel: Channel, model: str | None) -> Candidate:
-    if model is None:
-        model = next((id for id in channel.models if not is_pattern(id)), None)
-    if model is None:
-        return _cheapest(settings, channel)
-    best = Ranked(channel.models.items()).best(model) if channel.models else (model, model)
-    if best is None:
-        raise Mistake(
-            f"The channel {channel.name} does not serve {model!r}: it has {', '.join(channel.models)}."
-        )
-    rates = Rates(prompt=PicoUsd(0), completion=PicoUsd(0))
-    return Candidate(
-        channel, Model(id=model, price=Price(id=0, model=model, rates=rates)), remap(*best, model)
-    )
-
-
-def _cheapest(settings: Settings, channel: Channel) -> Candidate:
-    """What the channel serves without naming it, by a token in and a token out.
-
-    What makes vectors or judges has no price for tokens out, and no chats: it comes last.
-    """
-    alone = msgspec.structs.replace(channel, enabled=True)
     with reader(settings) as books:
-        catalog = Catalog.build([alone], settings.models, book(books), settings.groups)
-    group = channel.groups[0]
-    served = [at for id in catalog.exact_ids(group) for at in catalog.candidates(id, group)]
-    if not served:
-        raise Mistake(
-            f"The channel {channel.name} names no model, and the price book knows none of "
-            f"{channel.provider}: say which by --model."
-        )
-    return min(served, key=lambda at: (not at.model.price.rates.completion, _price(at), at.model.id))
-
-
-def _price(at: Candidate) -> int:
-    rates = at.model.price.rates
-    return rates.prompt + rates.completion
+        known = book(books)
+    try:
+        return candidate(channel, model, settings.models, known, settings.groups, named="--model")
+    except NoChoice as problem:
+        raise Mistake(str(problem)) from None
 
 
 async def _try(at: Candidate) -> Trial:

@@ -6,11 +6,13 @@ from typing import Any
 import click
 import msgspec
 
-from deeptoken import config, ids
-from deeptoken.accounts.change import COMMAND_LINE, Action, change
+from deeptoken import config
+from deeptoken.accounts import channels
+from deeptoken.accounts.change import COMMAND_LINE
+from deeptoken.accounts.channels import Listed, listed
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.channel_health import channels_health
-from deeptoken.cli.channel_list import Listed, as_row, every, listed, models_text, source, state
+from deeptoken.cli.channel_list import as_row, every, models_text, source, state
 from deeptoken.cli.channel_plan import plan_channels
 from deeptoken.cli.channel_settings import (
     changed_channel,
@@ -23,11 +25,8 @@ from deeptoken.cli.channel_test import test_channel
 from deeptoken.cli.names import find_channel
 from deeptoken.cli.options import Mistake, load, say, whose_file, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
-from deeptoken.installation import stored
-from deeptoken.ledger.postings import Edit, Statement
 from deeptoken.settings import Settings
 from deeptoken.store.queries.people import StoredChannel
-from deeptoken.store.queries.statements import add_channel, remove_channel, set_channel
 from deeptoken.store.secrets import load_secrets
 
 
@@ -46,9 +45,9 @@ for other in (channels_health, plan_channels, test_channel):
 def list_channels(file: Path | None, as_json: bool) -> None:
     """All channels, the highest priority first."""
     settings = load(file)
-    channels = sorted(every(settings), key=lambda one: (-one.channel.priority, one.channel.name))
+    found = sorted(every(settings), key=lambda one: (-one.channel.priority, one.channel.name))
     if as_json:
-        for one in channels:
+        for one in found:
             print_json(as_row(one))
         return
     print_table(
@@ -63,7 +62,7 @@ def list_channels(file: Path | None, as_json: bool) -> None:
                 "models": models_text(one.channel),
                 "declared in": source(one),
             }
-            for one in channels
+            for one in found
         ],
         right=("priority", "weight"),
         empty="There are no channels. `deeptoken channels create NAME --provider PROVIDER` makes one.",
@@ -77,9 +76,9 @@ def list_channels(file: Path | None, as_json: bool) -> None:
 def show_channel(name: str, file: Path | None, as_json: bool) -> None:
     """One channel; of its credential, whether it has one."""
     settings = load(file)
-    channels = {one.channel.name: one for one in every(settings)}
-    rows = [one.row for one in channels.values() if one.row is not None]
-    _print(channels.get(name) or listed(find_channel(rows, name, channels)), as_json)
+    found = {one.channel.name: one for one in every(settings)}
+    rows = [one.row for one in found.values() if one.row is not None]
+    _print(found.get(name) or listed(find_channel(rows, name, found)), as_json)
 
 
 @command.command("create")
@@ -101,8 +100,8 @@ def create_channel(
             raise Mistake(f"There is a channel {name} already; `deeptoken channels edit {name}` changes it.")
     secret = credential(told, config.environment(), provider, ask=True)
     channel = msgspec.structs.replace(channel, secret=secret or "", enabled=not disabled)
-    row = stored(channel, load_secrets(settings.database.path), id=ids.new_id("channel"))
-    write(settings, _written("channel.create", row.name, add_channel(row), after=row))
+    edit, row = channels.create(COMMAND_LINE, channel, load_secrets(settings.database.path))
+    write(settings, edit)
     _print(listed(row), as_json)
 
 
@@ -120,13 +119,9 @@ def edit_channel(name: str, file: Path | None, as_json: bool, **told: Any) -> No
     if not raw and secret is None:
         raise Mistake("Say what to change; `deeptoken channels edit --help` lists what can be.")
     channel = changed_channel(settings, listed(row).channel, raw)
-    wanted = stored(
-        msgspec.structs.replace(channel, secret=secret or ""), load_secrets(settings.database.path), id=row.id
-    )
-    wanted = msgspec.structs.replace(
-        wanted, version=row.version, secret=row.secret if secret is None else wanted.secret
-    )
-    write(settings, _written("channel.change", wanted.name, set_channel(wanted), before=row, after=wanted))
+    secrets = load_secrets(settings.database.path)
+    edit, wanted = channels.edit(COMMAND_LINE, row, channel, secrets, credential=secret)
+    write(settings, edit)
     _print(listed(wanted), as_json)
 
 
@@ -153,7 +148,7 @@ def delete(name: str, file: Path | None) -> None:
     """Delete a channel with its credential. Its usage stays."""
     settings = load(file)
     row = _find(settings, name)
-    write(settings, _written("channel.delete", row.name, remove_channel(row.id), before=row))
+    write(settings, channels.delete(COMMAND_LINE, row))
     click.echo(f"The channel {row.name} is deleted.")
 
 
@@ -178,8 +173,7 @@ def _switch(name: str, file: Path | None, *, on: bool) -> None:
     if row.enabled == on:
         say(f"The channel {row.name} is {told} already: nothing was changed.")
         return
-    wanted = msgspec.structs.replace(row, enabled=on)
-    write(settings, _written("channel.change", row.name, set_channel(wanted), before=row, after=wanted))
+    write(settings, channels.switch(COMMAND_LINE, row, on=on))
     click.echo(f"The channel {row.name} is {told}.")
 
 
@@ -210,24 +204,4 @@ def _print(one: Listed, as_json: bool) -> None:
             "declared in": source(one),
             "created": time(one.row.created_us) if one.row else None,
         }
-    )
-
-
-def _written(
-    action: Action,
-    name: str,
-    step: Statement,
-    *,
-    before: StoredChannel | None = None,
-    after: StoredChannel | None = None,
-) -> Edit:
-    """A change of a channel with its row in the audit log; its credential is only said to be there."""
-
-    def told(row: StoredChannel | None) -> dict[str, Any] | None:
-        if row is None:
-            return None
-        return {**row.settings, "enabled": row.enabled, "credential": row.secret is not None}
-
-    return change(
-        COMMAND_LINE, action, f"channel:{name}", step, tenant=None, before=told(before), after=told(after)
     )

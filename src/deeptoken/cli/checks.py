@@ -10,9 +10,9 @@ from typing import Literal
 import msgspec
 
 from deeptoken import clock
+from deeptoken.accounts.channels import NEEDS_KEY
 from deeptoken.catalog.patterns import is_pattern
 from deeptoken.cli.channel_list import every
-from deeptoken.cli.channel_settings import NEEDS_KEY
 from deeptoken.cli.models import catalog_of
 from deeptoken.cli.output import time
 from deeptoken.config_fields import REGION

@@ -10,6 +10,7 @@ import click
 from deeptoken import clock
 from deeptoken.accounts.administration import change_price
 from deeptoken.accounts.change import COMMAND_LINE
+from deeptoken.accounts.prices import AS_IT_IS, BOOK, book, book_key, current, without_operators
 from deeptoken.catalog.catalog import Catalog
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.listing import entry as listed
@@ -18,15 +19,14 @@ from deeptoken.catalog.model import Group, Model
 from deeptoken.catalog.seed import Difference, update
 from deeptoken.cli.books import reader, write
 from deeptoken.cli.channel_list import every
+from deeptoken.cli.model_price import price_model
 from deeptoken.cli.names import unknown
 from deeptoken.cli.options import Mistake, load, say, with_config, with_json
 from deeptoken.cli.output import print_facts, print_json, print_table, time
-from deeptoken.installation import BOOK, book, book_key
 from deeptoken.ledger.postings import Posting
 from deeptoken.settings import Settings
 from deeptoken.store.queries.statements import set_model
 
-AS_IT_IS = Group("as it is")
 CLASSES = (
     "prompt",
     "cached",
@@ -48,6 +48,9 @@ CLASSES = (
 @click.group()
 def command() -> None:
     """Models and their prices: USD per million tokens or characters; for one image, second or search."""
+
+
+command.add_command(price_model)
 
 
 with_group = click.option("--group", "name", default="default", help="As this group sees it and pays.")
@@ -171,6 +174,9 @@ def update_models(apply: bool, file: Path | None, as_json: bool) -> None:
     now_us = clock.wall_us()
     with reader(settings) as books:
         found = update(book(books), datetime.fromtimestamp(now_us // 1_000_000, UTC).date())
+        found, left = without_operators(found, current(books))
+    if left:
+        say(f"{left} prices that an operator set stay as they are.")
     rows = list(_differences(found))
     if as_json:
         for change, was, then in rows:

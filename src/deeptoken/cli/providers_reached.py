@@ -6,11 +6,11 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from deeptoken import clock, config
+from deeptoken.accounts.channels import Listed, opened
 from deeptoken.catalog.model import Candidate, Channel, Model, Price, Rates
-from deeptoken.cli.channel_list import Listed, every
+from deeptoken.cli.channel_list import every
 from deeptoken.cli.checks import Check
 from deeptoken.gateway.credentials import Credentials, NoToken
-from deeptoken.installation import opened
 from deeptoken.money import PicoUsd
 from deeptoken.net import Client, NetError, Proxies, Response
 from deeptoken.providers.openai import OpenAI

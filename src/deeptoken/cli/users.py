@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.accounts import administration, sign_in
+from deeptoken.accounts import administration, identities, sign_in
 from deeptoken.accounts.administration import new_user
 from deeptoken.accounts.change import COMMAND_LINE
 from deeptoken.cli.books import reader, write
@@ -159,6 +159,44 @@ def link(name: str, without_second_factor: bool, file: Path | None, as_json: boo
         return
     click.echo(token)
     say(f"It sets the password of {user.name} once, until {time(expires_us)} UTC: {HOW}")
+
+
+@command.command("identities")
+@click.argument("name")
+@click.option("--remove", metavar="ID", help="Unlink this one.")
+@with_config
+@with_json
+def list_identities(name: str, remove: str | None, file: Path | None, as_json: bool) -> None:
+    """The accounts at issuers (OpenID Connect) that sign a user in."""
+    settings = load(file)
+    with reader(settings) as books:
+        user = find_user(books, name)
+        rows = books.identities_of(user.id)
+    if remove is not None:
+        found = next((row for row in rows if row.id == remove), None)
+        if found is None or not write(settings, identities.unlink_any(COMMAND_LINE, user.name, found)):
+            raise Mistake(f"{user.name} has no linked account {remove}: `users identities {user.name}`.")
+        rows.remove(found)
+    told = [identities.shown(row, settings.oidc) for row in rows]
+    if as_json:
+        for one in told:
+            print_json(one)
+        return
+    print_table(
+        [
+            {
+                "id": one.id,
+                "provider": one.provider or "",
+                "issuer": one.issuer,
+                "subject": one.subject,
+                "e-mail": one.email or "",
+                "linked": time(one.created_us),
+                "used": time(one.used_us),
+            }
+            for one in told
+        ],
+        empty=f"{user.name} has no linked account.",
+    )
 
 
 @command.command("suspend")

@@ -1,20 +1,29 @@
 """A channel tried out: one real call, short, that no wallet pays and no breaker hears of."""
 
+from collections.abc import Sequence
 from contextlib import closing
 
 import msgspec
 
 from deeptoken import clock, ids
-from deeptoken.catalog.model import Candidate
+from deeptoken.catalog.catalog import Catalog
+from deeptoken.catalog.entry import Entry
+from deeptoken.catalog.model import Candidate, Channel, Group, Model, Price, Rates
+from deeptoken.catalog.patterns import Ranked, is_pattern, remap
 from deeptoken.errors import BadRequest
 from deeptoken.gateway.failure import words
 from deeptoken.gateway.route import Attempts
 from deeptoken.gateway.upstream import Answer, Cut, Wanted
+from deeptoken.money import PicoUsd
 from deeptoken.providers.base import Asked, Failure, Piece
 from deeptoken.wire.chat import read
 
 TOKENS_MAX = 16
 SECONDS_MAX = 60.0
+
+
+class NoChoice(Exception):
+    """There is no model to ask for; the message says why."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +44,60 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     billed: bool = False
+
+
+def candidate(
+    channel: Channel,
+    model: str | None,
+    models: Sequence[Entry],
+    book: Sequence[Entry],
+    groups: Sequence[Group],
+    *,
+    named: str,
+) -> Candidate:
+    """What to ask a channel for: this model, else its first, else the cheapest that the price book has.
+
+    `named` is how a model is named where none is found.
+
+    Raises:
+        NoChoice: it does not serve that, or nothing.
+    """
+    if model is None:
+        model = next((id for id in channel.models if not is_pattern(id)), None)
+    if model is None:
+        return _cheapest(channel, models, book, groups, named)
+    best = Ranked(channel.models.items()).best(model) if channel.models else (model, model)
+    if best is None:
+        raise NoChoice(
+            f"The channel {channel.name} does not serve {model!r}: it has {', '.join(channel.models)}."
+        )
+    rates = Rates(prompt=PicoUsd(0), completion=PicoUsd(0))
+    return Candidate(
+        channel, Model(id=model, price=Price(id=0, model=model, rates=rates)), remap(*best, model)
+    )
+
+
+def _cheapest(
+    channel: Channel, models: Sequence[Entry], book: Sequence[Entry], groups: Sequence[Group], named: str
+) -> Candidate:
+    """What the channel serves without naming it, by a token in and a token out.
+
+    What makes vectors or judges has no price for tokens out, and no chats: it comes last.
+    """
+    catalog = Catalog.build([msgspec.structs.replace(channel, enabled=True)], models, book, groups)
+    group = channel.groups[0]
+    served = [at for id in catalog.exact_ids(group) for at in catalog.candidates(id, group)]
+    if not served:
+        raise NoChoice(
+            f"The channel {channel.name} names no model, and the price book knows none of "
+            f"{channel.provider}: say which by {named}."
+        )
+    return min(served, key=lambda at: (not at.model.price.rates.completion, _price(at), at.model.id))
+
+
+def _price(at: Candidate) -> int:
+    rates = at.model.price.rates
+    return rates.prompt + rates.completion
 
 
 async def trial(upstream: Attempts, at: Candidate) -> Trial:

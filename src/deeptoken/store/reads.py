@@ -12,9 +12,10 @@ from typing import Self, TypeVar
 
 from deeptoken.catalog.entry import Entry
 from deeptoken.ledger.changes import LotRow
-from deeptoken.store.queries import accounts, email, load, money, people, sign_in
+from deeptoken.store.queries import accounts, email, identities, load, money, people, sign_in
 from deeptoken.store.queries.accounts import Audited, Invitation, Member, Organization, Role, Seated
 from deeptoken.store.queries.email import Reached
+from deeptoken.store.queries.identities import Identity, Known
 from deeptoken.store.queries.money import UsageFilter, UsageRecord, Wallet
 from deeptoken.store.queries.people import Key, PriceVersion, StoredChannel, User
 from deeptoken.store.queries.sign_in import Login, Session, Visitor
@@ -105,6 +106,30 @@ class Reader:
     def email_linked(self, sha256: bytes, now_us: int) -> tuple[str, str, str] | None:
         """Whose open link to an address that is: id, name, address."""
         return email.linked(self._connection, sha256, now_us)
+
+    def identities_of(self, user: str, *, after: str = "", limit: int = 1_000) -> list[Identity]:
+        """Whom issuers know a user as, by id, from behind that one on."""
+        return identities.identities_of(self._connection, user, after, limit)
+
+    def identity(self, id: str, user: str) -> Identity | None:
+        """One of them."""
+        return identities.identity(self._connection, id, user)
+
+    def known(self, issuer: str, subject: str) -> Known | None:
+        """The user whom an issuer knows by that subject."""
+        return identities.known(self._connection, issuer, subject)
+
+    def confirmed(self, address: str) -> Known | None:
+        """The user who has confirmed that address."""
+        return identities.confirmed(self._connection, address)
+
+    def named(self, name: str) -> bool:
+        """Is there a user whose name differs from that at most in capitals?"""
+        return identities.named(self._connection, name)
+
+    def invited(self, address: str, now_us: int) -> list[Invitation]:
+        """The open invitations of an address."""
+        return identities.invited(self._connection, address, now_us)
 
     def visitor(self, sha256: bytes, now_us: int, seen_after_us: int) -> Visitor | None:
         """Who has a session that has not ended, by the digest of its token."""

@@ -8,7 +8,7 @@ import pytest
 
 from deeptoken.accounts.callers import people
 from deeptoken.catalog.model import Group
-from management_scene import Managed
+from management_scene import Managed, managed
 from organization_scene import call, change, found, grant, join, key_of, problems, seat, tell
 
 
@@ -260,3 +260,30 @@ def test_the_mode_counts_from_the_next_call_on(tmp_path: Path) -> None:
         assert {row.wallet for row in await there.gateway.settled(2)} == {"user:member"}
 
     tell(tmp_path, story)
+
+
+def test_who_manages_the_money_changes_mode_and_budget_and_nothing_else(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with managed(tmp_path) as there:
+            await there.done("member", "POST", "/api/orgs", {"slug": "lab"})
+            role = {"name": "books", "permissions": ["org.read", "billing.read", "billing.manage"]}
+            await there.done("member", "POST", "/api/orgs/lab/roles", role)
+            invited = {"email": "viewer@example.com", "role": "books"}
+            token = (await there.done("member", "POST", "/api/orgs/lab/invitations", invited))["token"]
+            await there.done("viewer", "POST", "/api/invitations/accept", {"token": token})
+            path = "/api/orgs/lab/wallet"
+
+            body = {"mode": "fallback", "budget_usd": 20}
+            changed = await there.done("viewer", "PATCH", path, body, if_match='"1"')
+
+            assert (changed["mode"], changed["budget"], changed["version"]) == ("fallback", 20_000_000, 2)
+            assert (await there.refused("viewer", "PATCH", path, {"name": "x"}, if_match='"2"'))[0] == 400
+            assert (await there.refused("viewer", "PATCH", path, body, if_match='"1"'))[0] == 412
+            assert await there.refused("viewer", "PATCH", "/api/orgs/lab", body, if_match='"2"') == (
+                403,
+                "permission_denied",
+            )
+            kept = await there.done("viewer", "PATCH", path, {"budget_usd": None}, if_match='"2"')
+            assert (kept["mode"], kept["budget"]) == ("fallback", None)
+
+    asyncio.run(story())

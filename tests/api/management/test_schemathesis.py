@@ -37,10 +37,18 @@ EXAMPLES = 2
 SECONDS = 60
 LAST = ("/api/session", "/api/password", "/api/me/password", "/api/me/second-factor")
 """What signing in is made of: played at the end, since it slows itself down and ends sessions."""
-DONE_SHARE = 0.5
+DONE_SHARE = 0.6
 """Of the operations: each of so many was done at least once, so that the run saw more than refusals."""
-KNOWN = {"slug": "acme", "user": "viewer", "name": "viewer", "role": "helper"}
+KNOWN = {
+    "slug": "acme",
+    "org": "acme",
+    "user": "viewer",
+    "name": "viewer",
+    "role": "helper",
+    "wallet": "user:viewer",
+}
 """What there is, by the name of a parameter of a path."""
+CHANNEL = "/api/admin/channels/{name}"
 
 
 async def ready(there: Managed) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
@@ -50,6 +58,7 @@ async def ready(there: Managed) -> tuple[dict[str, dict[str, str]], dict[str, st
     )
     shared = await there.done("owner", "POST", "/api/orgs/acme/keys", b'{"name": "spare"}')
     own = await there.done("member", "POST", "/api/keys", b'{"name": "spare"}')
+    await there.done("root", "POST", "/api/admin/channels", b'{"name": "spare", "provider": "sim"}')
     invited = b'{"email": "eve@example.com", "role": "member"}'
     invitation = await there.done("owner", "POST", "/api/orgs/acme/invitations", invited)
     browser = await signed_in(there, "admin")
@@ -90,7 +99,8 @@ class Played:
     def play(self) -> None:
         with requests.Session() as session:
             for operation in sorted(
-                self._operations, key=lambda one: (one.path in LAST, one.path, one.method)
+                self._operations,
+                key=lambda one: (one.path in LAST, one.path, one.method.upper() == "DELETE", one.method),
             ):
                 self._play(session, operation, GenerationMode.POSITIVE, self._there(operation.path))
                 self._play(session, operation, GenerationMode.POSITIVE, {})
@@ -100,7 +110,8 @@ class Played:
     def _there(self, path: str) -> dict[str, str]:
         """The parameters of that path, for what there is."""
         id = next((id for begun, id in self._ids.items() if path.startswith(begun)), None)
-        return KNOWN if id is None else {**KNOWN, "id": id}
+        known = {**KNOWN, "name": "spare"} if path.startswith(CHANNEL) else KNOWN
+        return known if id is None else {**known, "id": id}
 
     def _play(
         self, session: requests.Session, operation: Any, mode: GenerationMode, there: dict[str, str]

@@ -76,18 +76,6 @@ class GroupShown(msgspec.Struct, frozen=True, kw_only=True):
     weight: int
 
 
-class ChannelShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A channel; its credential is never shown."""
-
-    name: str
-    provider: str
-    label: str
-    base_url: str
-    enabled: bool
-    groups: tuple[str, ...]
-    priority: int
-
-
 class System(msgspec.Struct, frozen=True, kw_only=True):
     """What runs."""
 
@@ -119,7 +107,7 @@ async def create_user(asked: Asked) -> UserShown:
     body = asked.body
     if not NAME.fullmatch(body.name):
         raise BadRequest("name: a user's name has no spaces, no colon and no slash.", param="name")
-    _known_tier(asked, body.tier)
+    known_tier(asked, body.tier)
     if any(user.name == body.name for user in await asked.world.read(lambda reader: reader.users())):
         raise Conflict(f"There is a user {body.name!r} already.", param="name")
     user = administration.new_user(body.name, tier=body.tier, operator=body.operator)
@@ -133,7 +121,7 @@ async def change_user(asked: Asked) -> UserShown:
     asked.matched(user.version)
     wanted = user
     if body.tier is not UNSET:
-        _known_tier(asked, body.tier)
+        known_tier(asked, body.tier)
         wanted = msgspec.structs.replace(wanted, tier=body.tier)
     if body.operator is not UNSET:
         wanted = msgspec.structs.replace(wanted, operator=body.operator)
@@ -173,7 +161,8 @@ async def link_user(asked: Asked) -> LinkShown:
     return LinkShown(token=token, expires_us=expires_us)
 
 
-def _known_tier(asked: Asked, tier: str | None) -> None:
+def known_tier(asked: Asked, tier: str | None) -> None:
+    """Raises `BadRequest`: there is no such group."""
     if tier is not None and tier not in asked.groups:
         raise BadRequest(f"tier: there is no group {tier!r} in the configuration.", param="tier")
 
@@ -281,25 +270,6 @@ async def list_groups(asked: Asked) -> Slice:
     return Slice(groups, None)
 
 
-async def list_channels(asked: Asked) -> Slice:
-    limit, after = limit_of(asked.query), asked.query.after
-    channels = sorted(asked.world.snapshot.catalog.channels, key=lambda channel: channel.name)
-    page = [
-        ChannelShown(
-            name=channel.name,
-            provider=channel.provider,
-            label=channel.label,
-            base_url=channel.base_url,
-            enabled=channel.enabled,
-            groups=tuple(channel.groups),
-            priority=channel.priority,
-        )
-        for channel in channels
-        if channel.name > after
-    ]
-    return sliced(page[: limit + 1], limit, lambda channel: str(channel.name))
-
-
 async def list_audit(asked: Asked) -> Slice | Lines:
     return await page_of(asked, None)
 
@@ -352,7 +322,6 @@ ROUTES = [
     _route("GET", "/usage", list_usage, "All usage, newest first", list[UsageShown], query=Page),
     _route("POST", "/usage/{id}/refund", refund, "Give back", Credited, body=NewRefund, status=201),
     _route("GET", "/groups", list_groups, "The groups of the configuration file", list[GroupShown]),
-    _route("GET", "/channels", list_channels, "All channels", list[ChannelShown], query=Page),
     _route("GET", "/audit", list_audit, "All changes, newest first", list[AuditShown], query=AuditQuery),
     _route("GET", "/system", system, "What runs", System),
 ]

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 import msgspec
 
 from deeptoken.accounts.sign_in import SESSION_US, csrf
+from deeptoken.accounts.under_way import LASTS_US
 from deeptoken.errors import CsrfFailed
 from deeptoken.store.queries.sign_in import Session
 
 COOKIE = "__Host-deeptoken"
 """The prefix: browsers take it from this very host alone, over TLS or from this machine (RFC 6265bis)."""
+BEGUN, PROVEN = f"{COOKIE}-oidc", f"{COOKIE}-code"
+"""Of a sign-in by an issuer that is under way: before it has said who it is, and after."""
 KEPT = "Path=/; Secure; HttpOnly; SameSite=Lax"
 OWN = ("same-origin", "none")
 
@@ -29,6 +32,11 @@ class SignedIn(msgspec.Struct, frozen=True):
 def kept(token: str) -> tuple[str, str]:
     """The header that gives a browser the cookie."""
     return "set-cookie", f"{COOKIE}={token}; {KEPT}; Max-Age={SESSION_US // 1_000_000}"
+
+
+def carried(name: str, sealed: str) -> tuple[str, str]:
+    """The header that gives it what is under way."""
+    return "set-cookie", f"{name}={sealed}; {KEPT}; Max-Age={LASTS_US // 1_000_000}"
 
 
 def dropped() -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from deeptoken import ids
+from deeptoken import clock, ids
 from deeptoken.accounts import invitations, letters
 from deeptoken.accounts.invitations import DAYS, DAYS_MAX, GONE, InvitationShown
 from deeptoken.accounts.members import Custom, custom_roles
@@ -106,8 +106,13 @@ class Opened(msgspec.Struct, frozen=True):
     inviter: frozenset[str]
 
 
-def _opened(reader: Reader, sha256: bytes) -> Opened | None:
-    found = reader.invitation(sha256)
+def is_invited(reader: Reader, address: str) -> bool:
+    """Whether an open invitation of that address is still good."""
+    found = [_opened(reader, one) for one in reader.invited(address, clock.wall_us())]
+    return any(one is not None and "members.manage" in one.inviter for one in found)
+
+
+def _opened(reader: Reader, found: Invitation | None) -> Opened | None:
     if found is None:
         return None
     org = reader.organization((reader.owner(found.org) or "").removeprefix("org:"))
@@ -121,7 +126,7 @@ def _opened(reader: Reader, sha256: bytes) -> Opened | None:
 async def accept_invitation(asked: Asked) -> OrganizationListed:
     actor, sha256 = asked.actor, ids.digest(asked.body.token)
     assert actor.user is not None
-    opened = await asked.world.read(lambda reader: _opened(reader, sha256))
+    opened = await asked.world.read(lambda reader: _opened(reader, reader.invitation(sha256)))
     if opened is None:
         raise NotFound(GONE)
     org = opened.org

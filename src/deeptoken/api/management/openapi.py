@@ -9,7 +9,7 @@ import msgspec
 
 from deeptoken import __version__
 from deeptoken.api.management.cookie import COOKIE
-from deeptoken.api.management.route import Lines, Nothing, Route
+from deeptoken.api.management.route import Lines, Nothing, Redirect, Route
 
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 ERROR = {
@@ -123,6 +123,9 @@ def _response(route: Route, status: int) -> dict[str, Any]:
         }
     if route.answer is Nothing:
         return {"description": what}
+    if route.answer is Redirect:
+        where = {"description": "where to go on", "required": True, "schema": {"type": "string"}}
+        return {"description": what, "headers": {"Location": where}}
     content = {"application/json": {"schema": _answered(route.answer)}}
     if route.query is not None and "format" in route.query.__struct_fields__:
         content["application/jsonl"] = {"schema": {"type": "string"}}
@@ -155,7 +158,9 @@ def _schema(kind: Any) -> dict[str, Any]:
 
 
 def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in (Nothing, Lines)
+    return (
+        isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in (Nothing, Lines, Redirect)
+    )
 
 
 def _numbers(schema: Any) -> Any:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from deeptoken.accounts import members, organizations
-from deeptoken.accounts.keys import Webhook
+from deeptoken.accounts.keys import Webhook, checked_webhook
 from deeptoken.accounts.organizations import OrganizationShown
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.keys import routes as key_routes
@@ -49,6 +49,13 @@ class OrganizationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     mode: Mode | UnsetType = UNSET
     budget_usd: Decimal | UnsetType | None = UNSET
     webhook: Webhook | UnsetType | None = UNSET
+
+
+class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an organization's money is spent; see `OrganizationSettings`."""
+
+    mode: Mode | UnsetType = UNSET
+    budget_usd: Decimal | UnsetType | None = UNSET
 
 
 class Heir(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,11 +128,15 @@ async def change_organization(asked: Asked) -> OrganizationShown:
     body = asked.body
     wanted = msgspec.structs.replace(
         org,
-        name=org.name if body.name is UNSET else organizations.checked_name(body.name),
         mode=org.mode if body.mode is UNSET else body.mode,
         budget=org.budget if body.budget_usd is UNSET else organizations.budget_of(body.budget_usd),
-        webhook=org.webhook if body.webhook is UNSET else body.webhook,
     )
+    if isinstance(body, OrganizationSettings):
+        wanted = msgspec.structs.replace(
+            wanted,
+            name=org.name if body.name is UNSET else organizations.checked_name(body.name),
+            webhook=org.webhook if body.webhook is UNSET else checked_webhook(body.webhook),
+        )
     if wanted != org:
         await asked.change(organizations.edit(asked.actor, org, wanted))
         wanted = msgspec.structs.replace(wanted, version=org.version + 1)
@@ -174,6 +185,9 @@ ROUTES: list[Route] = [
     Route(method="PATCH", path=ORG, needs="settings.manage", handler=change_organization,
           body=OrganizationSettings, answer=OrganizationShown, matched=True, errors=(404, 409),
           summary="Change its name, mode, budget or webhook"),
+    Route(method="PATCH", path=f"{ORG}/wallet", needs="billing.manage", handler=change_organization,
+          body=WalletSettings, answer=OrganizationShown, matched=True, errors=(404, 409),
+          summary="Change its mode or budget"),
     Route(method="DELETE", path=ORG, needs="org.delete", handler=delete_organization, status=204,
           errors=(404, 409, 412), summary="End an organization without money, and its keys"),
     Route(method="POST", path=f"{ORG}/transfer", needs="org.transfer", handler=transfer_organization,

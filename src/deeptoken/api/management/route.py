@@ -9,12 +9,14 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from deeptoken.accounts.attempts import Attempts
+from deeptoken.accounts.attempts import Attempts as SignIns
 from deeptoken.accounts.change import Actor
+from deeptoken.accounts.oidc import Issuers
 from deeptoken.accounts.permissions import permissions_in
 from deeptoken.api.management.cookie import SignedIn
 from deeptoken.catalog.model import Group
 from deeptoken.errors import BadRequest, Conflict, NotFound, PreconditionFailed
+from deeptoken.gateway.route import Attempts
 from deeptoken.gateway.snapshot import Snapshot
 from deeptoken.identity.organizations import Tenant
 from deeptoken.identity.roles import Permission
@@ -45,6 +47,12 @@ class Nothing(msgspec.Struct, frozen=True):
     """An answer without a body: 204."""
 
 
+class Redirect(msgspec.Struct, frozen=True):
+    """An answer that sends the browser on."""
+
+    location: str
+
+
 class World(Protocol):
     """What the handlers need of the installation that runs."""
 
@@ -55,12 +63,20 @@ class World(Protocol):
     @property
     def secrets(self) -> Secrets: ...
     @property
-    def attempts(self) -> Attempts: ...
+    def attempts(self) -> SignIns: ...
     @property
     def mail(self) -> Mail: ...
+    @property
+    def upstream(self) -> Attempts: ...
+    @property
+    def issuers(self) -> Issuers: ...
     async def read(self, ask: Callable[[Reader], Found]) -> Found: ...
     async def post(self, *postings: Posting) -> list[Answer]:
         """Answered when it is durable and every call sees it."""
+        ...
+
+    async def news(self) -> bool:
+        """Whether something was written that the snapshot did not have; it has it now."""
         ...
 
 
@@ -78,6 +94,7 @@ class Asked(msgspec.Struct, frozen=True):
     """The organization that the path names."""
     signed_in: SignedIn | None = None
     headers: Mapping[str, str] = {}
+    cookies: Mapping[str, str] = {}
     answer_headers: list[tuple[str, str]] = []
     """What else stands in the answer's head."""
 

@@ -22,7 +22,7 @@ from deeptoken.accounts.sign_in import IDLE_US, SEEN_EVERY_US
 from deeptoken.api.address import Proxies
 from deeptoken.api.exchange import label
 from deeptoken.api.management.cookie import COOKIE, SignedIn, ensure_own_page, ensure_token
-from deeptoken.api.management.route import Asked, Lines, Nothing, Route, World
+from deeptoken.api.management.route import Asked, Lines, Nothing, Redirect, Route, World
 from deeptoken.errors import (
     AccountSuspended,
     BadRequest,
@@ -81,6 +81,7 @@ class Management:
             tenant=tenant,
             signed_in=signed_in,
             headers=request.headers,
+            cookies=request.cookies,
             answer_headers=[],
         )
         told = await route.handler(asked)
@@ -90,6 +91,8 @@ class Management:
             headers["etag"] = f'"{version}"'
         if isinstance(told, Nothing):
             response = Response(status_code=204, headers=headers)
+        elif isinstance(told, Redirect):
+            response = Response(status_code=route.status, headers=headers | {"location": told.location})
         elif isinstance(told, Lines):
             lines = b"".join(encode(row) + b"\n" for row in told.rows)
             response = Response(lines, route.status, headers=headers, media_type=LINES_TYPE)
@@ -113,7 +116,7 @@ class Management:
         )
         sent = request.headers.get("authorization", "")
         if sent[:7].lower() == "bearer ":
-            actor = self._of_key(sent[7:].strip(), address)
+            actor = await self._of_key(sent[7:].strip(), address)
             if route.needs == "session":
                 raise PermissionDenied("Only who is signed in may do this, and no key: POST /api/session.")
             return actor, None
@@ -144,16 +147,21 @@ class Management:
             await self._world.post(see_session(visitor.session.id, now_us))
         return visitor
 
-    def _of_key(self, secret: str, address: str | None) -> Actor:
-        snapshot = self._world.snapshot
-        caller = snapshot.keys.authenticate(secret, address, clock.wall_us())
+    async def _of_key(self, secret: str, address: str | None) -> Actor:
+        try:
+            caller = self._world.snapshot.keys.authenticate(secret, address, clock.wall_us())
+        except KeyInvalid:
+            # It may have been made a moment ago.
+            if not await self._world.news():
+                raise
+            caller = self._world.snapshot.keys.authenticate(secret, address, clock.wall_us())
         if caller.suspended:
             raise AccountSuspended("This account is suspended. Ask the operator why.")
         if caller.scope != "manage":
             raise PermissionDenied(
                 f"This API key has the scope {caller.scope!r}; the management API needs one of manage."
             )
-        return _key_actor(caller, address, operator=caller.account in snapshot.operators)
+        return _key_actor(caller, address, operator=caller.account in self._world.snapshot.operators)
 
     def _tenant(self, route: Route, request: Request, actor: Actor) -> Tenant | None:
         """The organization of the path, for who may do this in it.

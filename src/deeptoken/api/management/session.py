@@ -27,7 +27,7 @@ from deeptoken.errors import (
     SecondFactorRequired,
     SignInFailed,
 )
-from deeptoken.ledger.postings import Edit, Statement
+from deeptoken.ledger.postings import Edit, Posting, Statement
 from deeptoken.mail import Letter
 from deeptoken.store.queries.sign_in import Login, Session, end_session, tidy_sessions
 
@@ -161,9 +161,29 @@ def own_name(asked: Asked) -> str:
 async def start(asked: Asked) -> SignedInShown:
     body = asked.body
     login, taken = await proven(asked, body.user, body.password, body.code)
+    told = await enter(asked, login, *taken)
+    asked.world.attempts.give_back(body.user, asked.actor.address)
+    return told
+
+
+async def enter(
+    asked: Asked,
+    login: Login,
+    *taken: Statement,
+    provider: str | None = None,
+    also: tuple[Posting, ...] = (),
+) -> SignedInShown:
+    """Sign them in, in a session of its own, if what it takes is still there.
+
+    Raises:
+        SignInFailed: it was taken meanwhile.
+    """
     actor = Actor(name=USER + login.name, account=login.user, by=login.user, address=asked.actor.address)
     session, token = _session(asked, login.user)
-    await settled(asked, body.user, sign_in.begin(actor, session, *taken))
+    try:
+        await asked.change(sign_in.begin(actor, session, *taken, provider=provider), *also)
+    except PreconditionFailed:
+        raise SignInFailed from None
     now_us = clock.wall_us()
     await asked.world.post(tidy_sessions(now_us, now_us - sign_in.IDLE_US))
     asked.answer_headers.append(kept(token))

@@ -4,13 +4,18 @@ from typing import Any
 
 from deeptoken.api.management import (
     admin,
+    admin_channels,
+    admin_models,
+    admin_orgs,
     audit,
     email,
     factor,
+    identities,
     invitations,
     keys,
     me,
     members,
+    oidc,
     organizations,
     roles,
     session,
@@ -24,6 +29,8 @@ TABLE: tuple[Route, ...] = (
     *session.ROUTES,
     *factor.ROUTES,
     *email.ROUTES,
+    *oidc.ROUTES,
+    *identities.ROUTES,
     *me.ROUTES,
     *keys.ROUTES,
     *usage.ROUTES,
@@ -34,6 +41,9 @@ TABLE: tuple[Route, ...] = (
     *invitations.ROUTES,
     *roles.ROUTES,
     *admin.ROUTES,
+    *admin_channels.ROUTES,
+    *admin_models.ROUTES,
+    *admin_orgs.ROUTES,
 )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from deeptoken.catalog.entry import Entry
 from deeptoken.catalog.model import Rates, Tier
 from deeptoken.ledger.postings import Limit, Statement
-from deeptoken.store.queries import account_statements, email, sign_in
+from deeptoken.store.queries import account_statements, email, identities, sign_in
 from deeptoken.store.queries.people import Key, StoredChannel, User
 from deeptoken.store.queries.write import Write
 
@@ -67,6 +67,30 @@ WRITES: Mapping[str, Write] = MappingProxyType(
         "key_delete": Write(
             "update key set deleted_us = $2 where id = $1 and revoked_us is not null and deleted_us is null"
         ),
+        # A child that never called leaves nothing that names it.
+        "children_forget": Write(
+            """
+            delete from key where id in (
+                select id from key
+                where parent_id is not null and deleted_us is null and expires_us <= $1
+                    and not exists (select 1 from usage where usage.key_id = key.id)
+                order by expires_us limit 1000
+            )
+            """,
+            notify=False,
+        ),
+        "children_end": Write(
+            """
+            update key set deleted_us = $2, revoked_us = coalesce(revoked_us, $2), version = version + 1
+            where id in (
+                select id from key
+                where parent_id is not null and deleted_us is null and expires_us <= $1
+                    and exists (select 1 from usage where usage.key_id = key.id)
+                order by expires_us limit 1000
+            )
+            """,
+            notify=False,
+        ),
         "key_used": Write("update key set last_used_us = $2 where id = $1", notify=False),
         "channel_add": Write(
             """
@@ -103,6 +127,7 @@ WRITES: Mapping[str, Write] = MappingProxyType(
         **account_statements.WRITES,
         **sign_in.WRITES,
         **email.WRITES,
+        **identities.WRITES,
     }
 )
 
@@ -161,6 +186,14 @@ def delete_key(id: str, at_us: int) -> Statement:
 
 def use_key(id: str, at_us: int) -> Statement:
     return Statement(name="key_used", parameters=(id, at_us))
+
+
+def tidy_children(before_us: int, now_us: int) -> tuple[Statement, Statement]:
+    """Child keys that expired before then: those that never called go, the others count as deleted."""
+    return (
+        Statement(name="children_forget", parameters=(before_us,)),
+        Statement(name="children_end", parameters=(before_us, now_us)),
+    )
 
 
 def add_channel(channel: StoredChannel) -> Statement:
