@@ -1,4 +1,4 @@
-"""The long run: requests and streams in turn, the slope of resident memory, then usage pages (pages.py)."""
+"""The long run: requests and streams in turn, and the line through resident memory; then usage pages."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ Sample = tuple[float, float]
 
 
 def run(stage: Stage, *, minutes: float, rows: int, write: bool) -> int:
-    """Print what was found; a run of full size goes into RESULTS.md. No minutes, or no rows: without."""
+    """Print what was found; a run of full size goes into RESULTS.md. No minutes or no rows: without that."""
     found, whole = Run(parts={CHAPTER: []}), minutes >= MINUTES and rows >= pages.ROWS
     if minutes and not _memory(stage, minutes, found):
         return 1

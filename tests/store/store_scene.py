@@ -1,6 +1,7 @@
 """What the store's tests share: a wallet with money, calls on it, and the postings of a call."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from deeptoken.ids import uuid7
 from deeptoken.ledger.postings import Answer, Call, Done, Grant, Hold, OpenWallet, Settle
 from deeptoken.money import NanoUsd, PicoUsd, usd
 from deeptoken.store.queries.statements import add_price
+from deeptoken.store.sqlite import numbered, open_reader_connection
 from deeptoken.store.verify import Finding, verify
 from deeptoken.store.writer import Writer
 from deeptoken.wire.usage import Usage
@@ -64,6 +66,17 @@ async def pay(ledger: Writer, of: Call | None = None) -> Answer:
 def broken(path: Path) -> list[Finding]:
     """The invariants that do not hold."""
     return [finding for finding in verify(path, charge) if finding.count]
+
+
+def plan(path: Path, statement: str) -> list[str]:
+    """What SQLite would do for a statement."""
+    connection = open_reader_connection(path)
+    try:
+        count = max(map(int, re.findall(r"\$(\d+)", statement)))
+        told = connection.execute(f"explain query plan {statement}", numbered(*[None] * count))
+        return [str(row[3]) for row in told]
+    finally:
+        connection.close()
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -155,6 +155,37 @@ CONDITIONS = {
     "before_id": "usage.request_id < $12",
 }
 
+FAILED = "outcome <> 'complete'"
+"""What the index of outcomes leaves out: nearly every row is complete."""
+OF_A_PART = {"wallet", "model", "key_named", "user"}
+"""The conditions that `PAGE_OF_KEYS` has itself."""
+NAMED = "select $9 as id union select id from key where name = $9"
+OWNED = "select id from key where owner = $10"
+PAGE_OF_KEYS = f"""
+{RECORD}
+where usage.request_id in (
+    with recursive part (key_id, model) as (
+        select id, (select min(model) from usage where wallet_id = $1 and key_id = id) from ({{keys}})
+        union all
+        select key_id, (
+            select min(model) from usage where wallet_id = $1 and key_id = part.key_id and model > part.model
+        ) from part where part.model is not null
+    )
+    select value from part, json_each((
+        select json_group_array(request_id) from (
+            select request_id from usage
+            where wallet_id = $1 and key_id = part.key_id and usage.model = part.model {{more}}
+            order by request_id desc limit ${{limit}}
+        )
+    ))
+    where part.model is not null {{models}}
+    order by value desc limit ${{limit}}
+)
+order by usage.request_id desc limit ${{limit}}
+"""
+"""The newest rows of a wallet that some keys made: of each key and each of its models the newest, by an index
+that has them in this order, and of those the newest. What is rare is found as fast as what is not."""
+
 _call = msgspec.json.Decoder(Call)
 _subjects = msgspec.json.Decoder(tuple[str, ...])
 _call_text = msgspec.json.Encoder()
@@ -227,9 +258,19 @@ def made_by(connection: apsw.Connection, id: str) -> str | None:
 
 def records_statement(which: UsageFilter) -> str:
     """What `usage_records` asks; its last parameter is the limit."""
-    conditions = [text for name, text in CONDITIONS.items() if getattr(which, name) is not None]
+    limit = len(CONDITIONS) + 1
+    asked = {name: text for name, text in CONDITIONS.items() if getattr(which, name) is not None}
+    failed = which.outcome not in (None, "complete")
+    keys = " intersect ".join(
+        text for name, text in (("key_named", f"select id from ({NAMED})"), ("user", OWNED)) if name in asked
+    )
+    if which.wallet is not None and not failed and keys:
+        more = "".join(f" and {text}" for name, text in asked.items() if name not in OF_A_PART)
+        models = "and part.model = $3" if "model" in asked else ""
+        return PAGE_OF_KEYS.format(keys=keys, more=more, models=models, limit=limit)
+    conditions = [*asked.values(), *([FAILED] if failed else [])]
     where = f"where {' and '.join(conditions)}" if conditions else ""
-    return f"{RECORD} {where} order by usage.request_id desc limit ${len(CONDITIONS) + 1}"
+    return f"{RECORD} {where} order by usage.request_id desc limit ${limit}"
 
 
 def recent_answers(connection: apsw.Connection, wallet: str, model: str) -> list[int]:
