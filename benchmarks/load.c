@@ -119,7 +119,7 @@ static int complete(struct connection *c) {
     } else if (c->have < head + 5 || memcmp(c->answer + c->have - 5, "0\r\n\r\n", 5)) {
         return 0;
     }
-    int right = !memcmp(c->answer, "HTTP/1.1 200", 12) && memmem(body, c->have - head, expect, expect_size);
+    int right = !memcmp(c->answer, "HTTP/1.1 200", 12) && memmem(c->answer + head, c->have - head, expect, expect_size);
     return right ? 1 : -1;
 }
 

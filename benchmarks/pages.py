@@ -7,6 +7,7 @@ them, so `verify` would complain; no page reads it.
 """
 
 import http.client
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -150,6 +151,7 @@ def measure(stage: Stage, rows: int, run: Run) -> list[str]:
         told.append(f"usage page, {what}: median {medians[-1]:.1f} ms, worst {max(took_ms):.1f} ms")
         print(f"  {told[-1]}")
     gateway.stop()
+    shutil.rmtree(home)
     run.figures["usage_page"], run.figures["usage_page_worst"] = max(medians), worst
     return told
 

@@ -27,7 +27,7 @@ FOLDER = HERE / ".peers"
 DONE = ".installed"
 """Of a peer's folder: the pins that it was installed from. Written last."""
 READY_SECONDS = 90.0
-WARM_SECONDS = 3.0
+WARM_SECONDS = 2.0
 INSTALL_SECONDS = 900
 
 

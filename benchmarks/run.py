@@ -272,7 +272,7 @@ def _streams(bench: Bench, servers: list[Server], length: Length, run: Run) -> N
 
 
 def _memory_of_streams(bench: Bench, gateway: Server, run: Run) -> None:
-    load = bench.open_streams(gateway, 20)
+    load = bench.open_streams(gateway, 16)
     if load.wrong or load.broken or load.events < 10_000:
         run.skipped.append(
             f"Memory with 1,000 open streams: {load.broken} broke off, {load.events} events came."

@@ -1,5 +1,6 @@
 """What judges the rounds of the benchmarks: noise, wrong answers, who is left out."""
 
+import itertools
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -68,12 +69,11 @@ def measured(
     others: tuple[float, ...] = (0.0,) * 9,
     wanted: int = 2,
     busy: bool = False,
-    spare_s: float = 0.0,
     peer: str = "",
 ) -> tuple[Rounds, list[str]]:
     """Rounds of these loads, and who was asked, in order."""
     length, asked = Length(busy=busy), list[str]()
-    length.spare_s = spare_s
+    length.spare_s = 0.0
     given = {name: iter(each) for name, each in loads.items()}
 
     def measure(one: Server) -> Load:
@@ -146,16 +146,34 @@ def test_the_order_turns_round_from_one_round_to_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spare_s", "tried"),
+    ("spare_s", "tried", "left_s"),
     [
-        pytest.param(0.0, 2, id="no time left"),
-        pytest.param(60.0, 2 + figures.MORE_ROUNDS, id="some time left"),
+        pytest.param(0.0, 2, 0.0, id="no time left"),
+        pytest.param(9.0, 2, 9.0, id="less than a round takes"),
+        pytest.param(15.0, 3, 5.0, id="enough for one"),
+        pytest.param(60.0, 2 + figures.MORE_ROUNDS, 40.0, id="enough for all"),
     ],
 )
-def test_more_rounds_than_wanted_are_tried_as_long_as_there_is_time(spare_s: float, tried: int) -> None:
-    done, _ = measured({"gateway": [GOOD] * 9}, others=(1.0,) * 9, spare_s=spare_s)
+def test_more_rounds_than_wanted_are_tried_as_long_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, spare_s: float, tried: int, left_s: float
+) -> None:
+    times = itertools.count(0.0, 10.0)
+    monkeypatch.setattr(clock, "monotonic", lambda: next(times))
+    length = Length()
+    length.spare_s = spare_s
 
-    assert (len(done.kept), done.dropped) == (0, tried)
+    done = rounds("a figure", [server("gateway")], lambda _: GOOD, 2, length, watched=watches(*(1.0,) * 9))
+
+    assert (len(done.kept), done.dropped, length.spare_s) == (0, tried, left_s)
+
+
+def test_peers_take_part_in_the_first_kept_rounds() -> None:
+    wanted = figures.PEER_ROUNDS + 2
+
+    done, asked = measured({"gateway": [GOOD] * 9, "litellm": [GOOD] * 9}, wanted=wanted, peer="litellm")
+
+    assert (asked.count("gateway"), asked.count("litellm")) == (wanted, figures.PEER_ROUNDS)
+    assert done.ratio(lambda load: load.per_second, "gateway", "litellm") == 1.0
 
 
 def test_a_ratio_is_of_loads_of_the_same_round() -> None:
