@@ -41,7 +41,7 @@ class Length:
         self.stream_seconds = 4.0 if quick else 5.0
         self.rounds = 2 if quick else 5
         self.slow_rounds = 1 if quick else 3
-        self.spare_s = SPARE_SECONDS / 2 if quick else SPARE_SECONDS
+        self.spare_s = SPARE_SECONDS
         """What all rounds together may take beyond those wanted, so that a run ends in its time."""
 
 
@@ -71,7 +71,12 @@ class Load(msgspec.Struct, frozen=True):
 
     @property
     def right(self) -> bool:
-        return self.answers > 0 and not self.wrong and not self.broken and not self.unsent
+        return self.clean and not self.unsent
+
+    @property
+    def clean(self) -> bool:
+        """Nothing came back wrong; what stalled may have kept others from being sent."""
+        return self.answers > 0 and not self.wrong and not self.broken
 
     @property
     def trouble(self) -> str:

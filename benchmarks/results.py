@@ -181,13 +181,12 @@ def losses(run: Run) -> list[str]:
 def machine() -> list[str]:
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     total = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal")]
-    nginx = "no nginx"
-    if shutil.which("nginx"):
-        nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr.strip()
+    nginx = _said("nginx", "-v").removeprefix("nginx version: ").replace("/", " ")
+    node = _said("node", "--version").replace("v", "Node ")
     return [
         f"{os.cpu_count()} cores of {model[0].partition(':')[2].strip() if model else platform.machine()}, "
         f"{int(total[0].split()[1]) // 1024:,} MB, Linux {platform.release()}",
-        f"Python {platform.python_version()}, {nginx.removeprefix('nginx version: ').replace('/', ' ')}",
+        f"Python {platform.python_version()}, {nginx}, {node}",
         ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
     ]
 
@@ -198,6 +197,14 @@ def _block(figures: dict[str, float]) -> str:
 
 def _today() -> str:
     return f"{datetime.fromtimestamp(clock.wall_s(), UTC):%Y-%m-%d}"
+
+
+def _said(program: str, option: str) -> str:
+    """What a program says of its version."""
+    if shutil.which(program) is None:
+        return f"no {program}"
+    done = subprocess.run([program, option], capture_output=True, text=True, check=False)
+    return (done.stdout or done.stderr).strip()
 
 
 def _version(package: str) -> str:

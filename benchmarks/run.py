@@ -109,6 +109,8 @@ def _measure(stage: Stage, length: Length, *, quick: bool) -> int:
         _memory_of_requests(bench, gateway, run)
     others = [] if quick else peers.started(stage, bench, whole)
     _throughput(bench, [*proxies[0], gateway, *others], "whole_1k", 1_000, length, run)
+    absent = [peer.said for peer in PEERS if peer.name not in {other.name for other in others}]
+    run.skipped += [f"{said}: it is not installed, or did not start." for said in absent if others]
     for other in others:
         other.stop()
     _throughput(bench, [*proxies[0], gateway], "whole_30k", 30_000, length, run)
