@@ -193,6 +193,7 @@ def count(schema: Any) -> int:
         ({"type": "string", "minLength": 3}, PLAIN, [("$", "minLength")]),
         ({"type": "string", "minLength": 3}, RICH, []),
         ({"type": "string", "format": "email"}, PLAIN, [("$", "format")]),
+        ({"type": "string", "format": ["email"]}, PLAIN, [("$", "format")]),
         ({"type": "number", "exclusiveMinimum": 1}, PLAIN, [("$", "exclusiveMinimum")]),
         ({"const": True}, PLAIN, [("$", "const")]),
         ({"enum": [[1], "a"]}, PLAIN, [("$", "enum")]),

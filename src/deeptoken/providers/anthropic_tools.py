@@ -99,7 +99,7 @@ def enforceable(schema: dict[str, Any]) -> dict[str, Any]:
             kept[key] = _enforceable(value)
         elif key in NOT_ENFORCED or (key == "minItems" and value not in (0, 1)):
             words.append(f"{key}: {msgspec.json.encode(value).decode()}")
-        elif key == "format" and value not in FORMATS:
+        elif key == "format" and not (isinstance(value, str) and value in FORMATS):
             words.append(f"format: {value}")
         else:
             kept[key] = value
@@ -145,5 +145,5 @@ def _lost(schema: Any, path: str) -> Iterator[str]:
             yield from _lost(value, f"{path}.items")
         elif key in NOT_ENFORCED or (key == "minItems" and value not in (0, 1)):
             yield f"{path} {key}"
-        elif key == "format" and value not in FORMATS:
+        elif key == "format" and not (isinstance(value, str) and value in FORMATS):
             yield f"{path} format"

@@ -230,7 +230,7 @@ class _Compiler:
 
     def _knows(self, name: str, value: Any) -> bool:
         if name == "format":
-            return value in self._dialect.formats
+            return isinstance(value, str) and value in self._dialect.formats
         if name in ("minimum", "maximum", *COUNTS) and (
             isinstance(value, bool) or not isinstance(value, int | float)
         ):
