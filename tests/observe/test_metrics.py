@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from deeptoken.observe.metrics import CLASSES, COMMIT_S, OVERHEAD_S, Metrics
+from deeptoken.observe.metrics import AT_ONCE, CLASSES, COMMIT_S, OVERHEAD_S, Metrics
 from deeptoken.observe.record import Record
 from deeptoken.wire.usage import Usage
 
@@ -73,7 +73,8 @@ def full() -> Metrics:
         metrics.gauge(name, name, lambda: 3)
     metrics.gauges("breaker_open", "open", ("channel", "model"), lambda: {("a", "m"): 1.0})
     call(metrics)
-    metrics.attempts([("a", "ok"), ("b", "timeout")])
+    metrics.attempt("a", "ok")
+    metrics.attempt("b", "timeout")
     metrics.charged("acme/*", 1)
     metrics.lost("dry", 1)
     metrics.committed(0.003)
@@ -115,14 +116,29 @@ def test_every_class_of_tokens_is_counted_under_its_name() -> None:
 
 
 def test_tokens_of_fewer_classes_than_there_are_is_a_mistake() -> None:
+    metrics = Metrics()
+    metrics.request("m", record(), 0.0, (1, 2, 3, 4, 5))
+
     with pytest.raises(ValueError, match="shorter"):
-        Metrics().request("m", record(), 0.0, (1, 2, 3, 4, 5))
+        metrics.page()
+
+
+def test_calls_are_on_the_page_however_many_wait_to_be_counted_together() -> None:
+    metrics = Metrics()
+
+    for ended in range(1, 2 * AT_ONCE + 2):
+        call(metrics)
+        if ended % 7 == 0:
+            assert at(metrics, "requests_total", model="acme/*", channel="a", status="200") == ended
+
+    assert at(metrics, "requests_total", model="acme/*", channel="a", status="200") == 2 * AT_ONCE + 1
 
 
 def test_attempts_are_counted_by_channel_and_cause() -> None:
     metrics = Metrics()
 
-    metrics.attempts([("a", "timeout"), ("a", "timeout"), ("b", "ok")])
+    for channel, cause in (("a", "timeout"), ("a", "timeout"), ("b", "ok")):
+        metrics.attempt(channel, cause)
 
     assert at(metrics, "attempts_total", channel="a", cause="timeout") == 2
     assert at(metrics, "attempts_total", channel="b", cause="ok") == 1

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec.structs import astuple
 
 from deeptoken import clock
 from deeptoken.api.address import Proxies
@@ -72,6 +73,7 @@ RESPONSE = Form(whole=ResponseWhole, events=ResponseEvents, error_body=error_bod
 TEXT = Form(whole=TextWhole, events=TextEvents, error_body=text_error_body)
 TASK = Form(whole=TaskWhole, events=TaskStream, error_body=OPENAI.error_body)
 NOTHING = Usage()
+NO_CREDITS = credits_json(NanoUsd(0))
 OPERATORS = ("credential", "misconfigured")
 """Failures that the operator has to cure."""
 
@@ -257,53 +259,58 @@ class V1:
 
     def _note(self, exchange: Exchange) -> None:
         call = exchange.call
-        trace, bill = call.trace, call.trace.bill
-        duration = clock.monotonic() - call.began
-        waited = trace.waited + (trace.answer.waited if trace.answer else 0.0)
-        usage = bill.usage if bill else NOTHING
-        if trace.caller is not None:
-            self.used[trace.caller.key] = clock.wall_us()
+        trace, caller = call.trace, call.trace.caller
+        bill, answer, status = trace.bill, trace.answer, trace.status
+        ended_us, duration = clock.wall_us(), clock.monotonic() - call.began
+        waited = trace.waited if answer is None else trace.waited + answer.waited
+        usage = NOTHING if bill is None else bill.usage
+        if caller is not None:
+            self.used[caller.key] = ended_us
         record = Record(
-            time=timestamp(),
-            level="info" if trace.status < 500 else "warning",
-            event="request",
-            id=call.id,
-            request_id=call.request_id,
-            endpoint=call.endpoint,
-            key=trace.caller.key_name if trace.caller else None,
-            wallet=trace.caller.owner if trace.caller else None,
-            model=trace.model,
-            channel=trace.channel,
-            attempts=trace.attempts,
-            stream=trace.stream,
-            status=trace.status,
-            code=trace.code,
-            outcome=trace.outcome,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            charged=credits_json(bill.charged if bill else NanoUsd(0)),
-            ttft_ms=trace.ttft_ms,
-            duration_ms=round(duration * 1_000),
-            overhead_ms=round((duration - waited) * 1_000, 3),
+            timestamp(ended_us),
+            "info" if status < 500 else "warning",
+            "request",
+            call.id,
+            call.request_id,
+            call.endpoint,
+            None if caller is None else caller.key_name,
+            None if caller is None else caller.owner,
+            trace.model,
+            trace.channel,
+            trace.attempts,
+            trace.stream,
+            status,
+            trace.code,
+            trace.outcome,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            NO_CREDITS if bill is None else credits_json(bill.charged),
+            trace.ttft_ms,
+            round(duration * 1_000),
+            round((duration - waited) * 1_000, 3),
         )
         self._log.request(record)
         if call.endpoint in self._metered:
             label = self._label(trace)
-            self._metrics.request(label, record, waited, msgspec.structs.astuple(usage))
-            causes = [(failed.channel, failed.cause or "") for failed in trace.failures]
-            if trace.answer is not None and trace.channel is not None:
-                causes.append((trace.channel, "ok" if trace.answer.failure is None else "cut"))
-            self._metrics.attempts(causes)
-            if trace.lost:
-                self._metrics.lost("failover", trace.lost)
-            for failed, words in zip(trace.failures, trace.words, strict=True):
-                if failed.cause in OPERATORS:
-                    facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}
-                    self._log.event("channel_failed", "error", id=call.id, **facts, message=words)
+            self._metrics.request(label, record, waited, astuple(usage))
+            if answer is not None and trace.channel is not None:
+                self._metrics.attempt(trace.channel, "ok" if answer.failure is None else "cut")
+            if trace.failures:
+                self._note_failures(call)
             if bill is not None:
                 self._bill(call, bill, label)
-            if trace.near is not None and trace.caller is not None:
-                self._webhooks.note(trace.caller, trace.near)
+            if trace.near is not None and caller is not None:
+                self._webhooks.note(caller, trace.near)
+
+    def _note_failures(self, call: Inbound) -> None:
+        trace = call.trace
+        if trace.lost:
+            self._metrics.lost("failover", trace.lost)
+        for failed, words in zip(trace.failures, trace.words, strict=True):
+            self._metrics.attempt(failed.channel, failed.cause or "")
+            if failed.cause in OPERATORS:
+                facts = {"channel": failed.channel, "cause": failed.cause, "status": failed.status}
+                self._log.event("channel_failed", "error", id=call.id, **facts, message=words)
 
     def _label(self, trace: Trace) -> str:
         """The id or the pattern that serves the model: a caller cannot make labels."""

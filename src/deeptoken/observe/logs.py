@@ -1,5 +1,5 @@
-"""JSON lines, one a request: collected on the loop, written by a thread, so that a slow reader of the log
-never slows a call. The queue is bounded: what does not fit is counted and told, not kept.
+"""JSON lines, one a request: collected on the loop, encoded and written by a thread, so that a slow reader of
+the log never slows a call. The queue is bounded: what does not fit is counted and told, not kept.
 
 An error is told by its type and its frames, never by its message, which may hold what was sent.
 """
@@ -34,10 +34,10 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def timestamp() -> str:
-    """Now, UTC, with milliseconds: ``2026-11-23T08:00:00.000Z``."""
-    ms = clock.wall_us() // 1_000
-    return f"{_second(ms // 1_000)}.{ms % 1_000:03d}Z"
+def timestamp(at_us: int | None = None) -> str:
+    """That time, or now, UTC, with milliseconds: ``2026-11-23T08:00:00.000Z``."""
+    seconds, us = divmod(clock.wall_us() if at_us is None else at_us, 1_000_000)
+    return f"{_second(seconds)}.{us // 1_000:03d}Z"
 
 
 class Log:
@@ -47,10 +47,11 @@ class Log:
         self._shared = shared
         """Other processes write to the same place: none of their lines may come within one of ours."""
         self._to = to or _standard_error()
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[Record | msgspec.Raw] = deque()
         self._lost = 0
         self._losing = threading.Lock()
-        self._encode = msgspec.json.Encoder().encode
+        encoder = msgspec.json.Encoder()
+        self._encode, self._encode_lines = encoder.encode, encoder.encode_lines
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
 
@@ -63,17 +64,18 @@ class Log:
         self._thread.join(STOP_S)
 
     def request(self, record: Record) -> None:
-        self._put(self._encode(record))
+        self._put(record)
 
     def event(self, event: str, level: str = "info", **facts: str | int | float | bool | None) -> None:
         """Something that happened, with its facts."""
-        self._put(self._encode({"time": timestamp(), "level": level, "event": event, **facts}))
+        facts = {"time": timestamp(), "level": level, "event": event, **facts}
+        self._put(msgspec.Raw(self._encode(facts)))
 
     def unexpected(self, id: str, error: BaseException) -> None:
         """A mistake of ours: where it happened, for the operator."""
         self.event("unexpected", "error", id=id, error=type(error).__name__, traceback=_frames(error))
 
-    def _put(self, line: bytes) -> None:
+    def _put(self, line: Record | msgspec.Raw) -> None:
         if len(self._lines) < LINES_MAX:
             self._lines.append(line)
             return
@@ -90,13 +92,13 @@ class Log:
         with self._losing:
             lost, self._lost = self._lost, 0
         if lost:
-            lines.append(
-                self._encode({"time": timestamp(), "level": "warning", "event": "log_lost", "lines": lost})
-            )
+            facts = {"time": timestamp(), "level": "warning", "event": "log_lost", "lines": lost}
+            lines.append(msgspec.Raw(self._encode(facts)))
         if lines:
+            whole = self._encode_lines(lines)
             try:
-                for part in _parts(lines) if self._shared else [lines]:
-                    self._send(b"\n".join(part) + b"\n")
+                for part in _parts(whole) if self._shared else [whole]:
+                    self._send(part)
             except (OSError, ValueError):
                 # The reader of the log has gone; there is nowhere left to say so.
                 return
@@ -108,17 +110,17 @@ class Log:
         self._to.flush()
 
 
-def _parts(lines: list[bytes]) -> Iterator[list[bytes]]:
+def _parts(lines: bytes) -> Iterator[bytes]:
     """So many lines at a time as a pipe takes at once (POSIX: `PIPE_BUF`)."""
     part: list[bytes] = []
     size = 0
-    for line in lines:
-        if part and size + len(line) + 1 > PIPE_BUF:
-            yield part
+    for line in lines.splitlines(keepends=True):
+        if part and size + len(line) > PIPE_BUF:
+            yield b"".join(part)
             part, size = [], 0
         part.append(line)
-        size += len(line) + 1
-    yield part
+        size += len(line)
+    yield b"".join(part)
 
 
 class Forwarded(logging.Handler):
