@@ -103,11 +103,11 @@ class Wire:
 async def served(exchange: Exchange) -> None:
     """Each path in its own way."""
     if exchange.query == "stream":
-        exchange.begin(200, [], b"one ")
+        exchange.begin(200, b"", b"one ")
         exchange.write(b"two ")
         exchange.write_last(b"three")
     elif exchange.query == "broken":
-        exchange.begin(200, [], b"one ")
+        exchange.begin(200, b"", b"one ")
         exchange.break_off()
     else:
         exchange.answer(200, b"whole", [])

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from deeptoken import clock
-from deeptoken.api.errors import JSON, Headers, body
+from deeptoken.api.errors import JSON, Headers, body, lines
 from deeptoken.catalog.price import charge
 from deeptoken.errors import DeeptokenError
 from deeptoken.gateway.inbound import Inbound
@@ -30,9 +30,8 @@ from deeptoken.wire.completion import Assembler, usage_object
 from deeptoken.wire.usage import Usage
 
 REPLY_KEPT_MAX = 256 * 1024
-EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
-NO_CACHE = (b"cache-control", b"no-cache")
-NO_BUFFER = (b"x-accel-buffering", b"no")
+EVENT_STREAM = b"content-type: text/event-stream; charset=utf-8\r\n"
+UNBUFFERED = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 COMMENT = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 
@@ -53,9 +52,9 @@ class Door(Protocol):
     def call(self) -> Inbound: ...
     @property
     def flow(self) -> Flow: ...
-    def common_headers(self) -> Headers: ...
-    def respond(self, status: int, headers: Headers, body: bytes) -> None: ...
-    def begin(self, status: int, headers: Headers, data: bytes) -> None: ...
+    def common_lines(self) -> bytes: ...
+    def respond(self, status: int, headers: bytes, body: bytes) -> None: ...
+    def begin(self, status: int, headers: bytes, data: bytes) -> None: ...
     def write(self, data: bytes) -> None: ...
     def write_last(self, data: bytes) -> None: ...
     def break_off(self) -> None: ...
@@ -96,20 +95,26 @@ class Outlet:
         """Wait until the caller has read."""
         await self._flow.drain()
 
-    def _facts(self) -> Headers:
-        trace = self._exchange.call.trace
-        headers = self._exchange.common_headers()
-        if trace.label is not None and trace.answer is not None:
-            headers.append((b"x-deeptoken-channel", trace.label.encode("latin-1", "replace")))
-            headers.append((b"x-deeptoken-attempts", str(trace.attempts).encode()))
-            headers += trace.answer.told
+    def _facts(self) -> bytes:
+        """The headers of an answer, as they are sent, but for those of its form."""
+        call = self._exchange.call
+        trace, answer = call.trace, call.trace.answer
+        facts = b"%bopenai-processing-ms: %d\r\n" % (
+            self._exchange.common_lines(),
+            round((clock.monotonic() - call.began) * 1_000),
+        )
+        more: Headers = []
+        if trace.label is not None and answer is not None:
+            label = trace.label.encode("latin-1", "replace")
+            facts += b"x-deeptoken-channel: %b\r\nx-deeptoken-attempts: %d\r\n" % (label, trace.attempts)
+            more += answer.told
         if trace.limit is not None:
-            headers.append((b"x-deeptoken-max-tokens", str(trace.limit).encode()))
+            more.append((b"x-deeptoken-max-tokens", b"%d" % trace.limit))
         if trace.rates:
-            headers += rate_headers(trace.rates)
+            more += rate_headers(trace.rates)
         if trace.near is not None:
-            headers.append((WARNING, warning(trace.near, trace.model if trace.cheaper else None)))
-        return headers
+            more.append((WARNING, warning(trace.near, trace.model if trace.cheaper else None)))
+        return facts + lines(more)
 
     def _usage(self, bill: Bill) -> object:
         """The provider's own words where there are any; ours where it was silent, or cost is asked for."""
@@ -180,14 +185,12 @@ class Whole(Outlet):
         """Nothing is left open."""
 
     def finish(self) -> None:
-        headers = self._facts()
-        headers += (
-            (b"content-type", self.content_type.encode("latin-1", "replace")),
-            (b"x-deeptoken-cost", credits(self._cost or NanoUsd(0)).encode()),
-            (b"openai-processing-ms", processing(self._exchange.call)),
+        own = b"content-type: %b\r\nx-deeptoken-cost: %b\r\n" % (
+            self.content_type.encode("latin-1", "replace"),
+            credits(self._cost or NanoUsd(0)).encode(),
         )
         self.begun = True
-        self._exchange.respond(200, headers, self._tail)
+        self._exchange.respond(200, self._facts() + own, self._tail)
 
 
 class Events(Outlet):
@@ -307,14 +310,7 @@ class Events(Outlet):
             self._keep += data
         if not self.begun:
             self.begun = True
-            headers = self._facts()
-            headers += (
-                EVENT_STREAM,
-                NO_CACHE,
-                NO_BUFFER,
-                (b"openai-processing-ms", processing(self._exchange.call)),
-            )
-            self._exchange.begin(200, headers, data)
+            self._exchange.begin(200, self._facts() + EVENT_STREAM + UNBUFFERED, data)
             data = b""
         if last:
             self._exchange.write_last(data)
@@ -340,10 +336,6 @@ def _chunk(head: Head, **fields: object) -> bytes:
             **fields,
         }
     )
-
-
-def processing(call: Inbound) -> bytes:
-    return str(round((clock.monotonic() - call.began) * 1_000)).encode()
 
 
 def _share(bill: Bill, *, prompt: bool) -> NanoUsd:

@@ -3,6 +3,8 @@
 {"error": {"message", "type", "code", "param"}}   and `deeptoken` in it where there is more to say
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from deeptoken.errors import DeeptokenError, HeadTooLarge, IdempotencyRunning, MethodNotAllowed
@@ -10,6 +12,11 @@ from deeptoken.errors import DeeptokenError, HeadTooLarge, IdempotencyRunning, M
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+
+
+def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they are sent."""
+    return b"".join([b"%b: %b\r\n" % field for field in headers])
 
 
 def body(error: DeeptokenError) -> bytes:

@@ -247,23 +247,24 @@ class Exchange:
     def flow(self) -> Flow:
         return self._carrier.flow
 
-    def common_headers(self) -> Headers:
-        """What every answer has."""
+    def common_lines(self) -> bytes:
+        """The headers that every answer has, as they are sent."""
         call = self.call
-        headers = [(b"x-deeptoken-id", call.id.encode()), (b"x-request-id", call.request_id.encode())]
+        label = call.request_id.encode()
+        common = b"x-deeptoken-id: %b\r\nx-request-id: %b\r\n" % (call.id.encode(), label)
         if self.form.request_id is not None:
-            headers.append((self.form.request_id, call.request_id.encode()))
+            common += b"%b: %b\r\n" % (self.form.request_id, label)
         if b"origin" in self.headers:
-            headers += CROSS_ORIGIN
-        return headers
+            common += envelope.lines(CROSS_ORIGIN)
+        return common
 
-    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+    def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """A whole answer in one write."""
         length = b"" if status in BODILESS else b"content-length: %d\r\n" % len(body)
         head = self._head(status, headers, length)
         self._send(head if self.method == "HEAD" else head + body, last=True)
 
-    def begin(self, status: int, headers: Headers, data: bytes) -> None:
+    def begin(self, status: int, headers: bytes, data: bytes) -> None:
         """The head of an answer of unknown length, with its first bytes."""
         head = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._chunked else b"")
         self._send(head + self._chunk(data))
@@ -316,16 +317,15 @@ class Exchange:
                 carrier.transport.close()
             carrier.on_response_complete()
 
-    def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
+    def _head(self, status: int, headers: bytes, framing: bytes) -> bytes:
         self.response_started = True
-        fields = *self._carrier.server_state.default_headers, *headers
-        lines = b"\r\n".join(map(b": ".join, fields))
+        usual = envelope.lines(self._carrier.server_state.default_headers)
         end = b"\r\n" if self.keep_alive else CLOSING
-        return b"%b%b\r\n%b%b" % (status_line(status), lines, framing, end)
+        return b"%b%b%b%b%b" % (status_line(status), usual, headers, framing, end)
 
     def answer(self, status: int, body: bytes, headers: Headers) -> None:
         """A whole answer at once."""
-        self.respond(status, [*self.common_headers(), *headers], body)
+        self.respond(status, self.common_lines() + envelope.lines(headers), body)
 
     async def fail(self, error: DeeptokenError) -> None:
         """An error instead of an answer; once it has begun, its last event. Nothing if nobody is there, or
@@ -344,7 +344,7 @@ class Exchange:
         # to read why: closed now, its bytes on the way would reset the connection and take the answer along.
         self.keep_alive = False
         length = b"content-length: %d\r\n" % len(body)
-        head = self._head(error.status, [*self.common_headers(), *headers], length)
+        head = self._head(error.status, self.common_lines() + envelope.lines(headers), length)
         self._send(head + body)
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):

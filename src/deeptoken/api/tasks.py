@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from deeptoken.api import errors as envelope
-from deeptoken.api.delivery import NO_BUFFER, NO_CACHE, REPLY_KEPT_MAX, Door, Whole, processing
+from deeptoken.api.delivery import REPLY_KEPT_MAX, UNBUFFERED, Door, Whole
 from deeptoken.errors import DeeptokenError
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer
@@ -141,9 +141,7 @@ class TaskStream(Whole):
             self._exchange.write(data)
             return
         self.begun = True
-        headers = self._facts()
-        headers.append((b"content-type", self.content_type.encode("latin-1", "replace")))
+        own = b"content-type: %b\r\n" % self.content_type.encode("latin-1", "replace")
         if self.content_type.startswith(EVENTS):
-            headers += (NO_CACHE, NO_BUFFER)
-        headers.append((b"openai-processing-ms", processing(self._exchange.call)))
-        self._exchange.begin(200, headers, data)
+            own += UNBUFFERED
+        self._exchange.begin(200, self._facts() + own, data)

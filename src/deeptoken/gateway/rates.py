@@ -12,19 +12,25 @@ MS_US, SECOND_US = 1_000, 1_000_000
 PERCENT_PPM = 10_000
 WARNING = b"x-deeptoken-warning"
 
+NAMES = {
+    kind: (
+        b"x-ratelimit-limit-" + kind.encode(),
+        b"x-ratelimit-remaining-" + kind.encode(),
+        b"x-ratelimit-reset-" + kind.encode(),
+    )
+    for kind in ("requests", "tokens")
+}
+
 Headers = list[tuple[bytes, bytes]]
 
 
 def rate_headers(rates: Iterable[Rate]) -> Headers:
     found: Headers = []
     for rate in rates:
-        kind = rate.kind.encode()
-        found += (
-            (b"x-ratelimit-limit-" + kind, b"%d" % rate.most),
-            (b"x-ratelimit-remaining-" + kind, b"%d" % rate.left),
-        )
+        limit, remaining, reset = NAMES[rate.kind]
+        found += ((limit, b"%d" % rate.most), (remaining, b"%d" % rate.left))
         if rate.reset_us is not None:
-            found.append((b"x-ratelimit-reset-" + kind, duration(rate.reset_us)))
+            found.append((reset, duration(rate.reset_us)))
     return found
 
 
@@ -33,14 +39,12 @@ def duration(us: int) -> bytes:
     ms = -(-us // MS_US)
     if ms < 1_000:
         return b"%dms" % ms
+    if ms < 60_000:
+        return b"%gs" % (ms / 1_000)
     minutes, ms = divmod(ms, 60_000)
-    seconds, ms = divmod(ms, 1_000)
-    rest = b"%d.%03d" % (seconds, ms)
-    rest = rest.rstrip(b"0").rstrip(b".") + b"s"
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return b"%dh%dm%b" % (hours, minutes, rest)
-    return b"%dm%b" % (minutes, rest) if minutes else rest
+    rest = b"%dm%gs" % (minutes, ms / 1_000)
+    return b"%dh%b" % (hours, rest) if hours else rest
 
 
 def warning(near: Near, answering: str | None) -> bytes:

@@ -10,6 +10,7 @@ and .../rate-limits, the SDKs of AWS, Mistral and Azure; read 2026-11-26. Cohere
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 IDS = frozenset(
     (
@@ -33,16 +34,23 @@ def told(headers: Mapping[str, str], lost: Sequence[str] = ()) -> list[tuple[byt
     """
     found: list[tuple[bytes, bytes]] = []
     id: str | None = None
-    for name, value in headers.items():
+    for name in _worth_telling(tuple(headers)):
+        value = headers[name]
         if name in IDS:
             id = id or value
-        elif name.startswith(LIMITS) and len(found) < TOLD_MAX and _plain(value):
+        elif len(found) < TOLD_MAX and _plain(value):
             found.append((OURS + name[name.index("ratelimit-") :].encode("latin-1"), value.encode()))
     if id is not None and _plain(id):
         found.append((ID, id.encode()))
     if lost:
         found.append((LOST, _listed(lost)))
     return found
+
+
+@lru_cache(maxsize=256)
+def _worth_telling(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Of these those that are told. A provider's answers have the same ones each time."""
+    return tuple([name for name in names if name in IDS or name.startswith(LIMITS)])
 
 
 def id_of(headers: Mapping[str, str]) -> str | None:
