@@ -15,6 +15,7 @@ it is read, and a connection whose bytes nobody reads is no longer read itself.
 import asyncio
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from deeptoken.inflate import Inflater
@@ -49,6 +50,12 @@ class Garbled(NetError):
 
 class TooLarge(NetError):
     """The answer, or its head, is above the limit."""
+
+
+@lru_cache(maxsize=1024)
+def field_name(field: bytes) -> str:
+    """The name of a header, as an answer has it. Most answers have the same ones."""
+    return field.decode("latin-1").lower()
 
 
 class Source(Protocol):

@@ -25,6 +25,7 @@ from deeptoken.answer import (
     TooLarge,
     Unreachable,
     Watch,
+    field_name,
 )
 from deeptoken.dial import Pool, Pools, Proxies, dial, read_proxy, verified_tls
 from deeptoken.inflate import Inflater
@@ -263,8 +264,7 @@ class _Connection(Watch, asyncio.Protocol):
             raise httptools.HttpParserError("large head")
         headers = response.headers
         for field, value in self._fields:
-            name = field.decode("latin-1").lower()
-            text = value.decode("latin-1")
+            name, text = field_name(field), value.decode("latin-1")
             headers[name] = f"{headers[name]}, {text}" if name in headers else text
         self._fields.clear()
         transfer = headers.get("transfer-encoding")

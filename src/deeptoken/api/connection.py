@@ -178,17 +178,13 @@ class Connection(HttpToolsProtocol):
         self._bare_bytes = 0
         self._idle_until = 0.0
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # As uvicorn's, in one step: there are a dozen of them in a request.
+        # In one step: there are a dozen of them in a request.
         # Behind a body there may be more of them (RFC 9110, section 6.5): they are let go.
         if self._in_head:
-            name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-            self.headers.append((name, value))
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         if self._refused or (self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"):
@@ -208,9 +204,9 @@ class Connection(HttpToolsProtocol):
             self._hot()
         else:
             self._reading = None
-            url, headers, expected = self.url, self.headers, self.expect_100_continue
+            url, headers = self.url, self.headers
             super().on_message_begin()
-            self.url, self.expect_100_continue = url, expected
+            self.url, self.expect_100_continue = url, _expects(dict(headers))
             self.headers += headers
             super().on_headers_complete()
         self._in_body = True
@@ -231,14 +227,15 @@ class Connection(HttpToolsProtocol):
         """A request on a hot route: answered now, or when those before it on this connection are."""
         parser = self.parser
         old = parser.get_http_version() < "1.1"
+        headers = dict(self.headers)
         exchange = Exchange(
             self,
             method=parser.get_method().decode("ascii"),
             url=self.url,
-            headers=dict(self.headers),
+            headers=headers,
             keep_alive=not old and parser.should_keep_alive(),
             chunked=not old,
-            expected=self.expect_100_continue and not old,
+            expected=not old and _expects(headers),
         )
         self._reading = exchange
         # uvicorn asks of a cycle just what an exchange has; see there.
@@ -390,6 +387,11 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
         # Closed at once, bytes still on their way here would reset the connection and take the answer along.
         self._slow = self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def _expects(headers: dict[bytes, bytes]) -> bool:
+    """Does its sender wait to be told to go on?"""
+    return headers.get(b"expect", b"").lower() == b"100-continue"
 
 
 def protocol(settings: Settings, hot: Hot) -> type[Connection]:

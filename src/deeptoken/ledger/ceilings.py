@@ -123,6 +123,8 @@ class Ceilings:
             meter.windows[which] = window
             measured = {"usd": meter.usd, "tokens": meter.tokens, "requests": meter.requests}
             measured[limit.kind].append((limit, window))
+        meter.charged = [window for (kind, _), window in meter.windows.items() if kind == "usd"]
+        meter.used = [window for (kind, _), window in meter.windows.items() if kind == "tokens"]
 
     def _load(self, key: str, kind: Counted, width_us: int, now_us: int) -> Window:
         if kind == "requests":

@@ -43,6 +43,7 @@ class Meter:
     __slots__ = (
         "balance",
         "bound",
+        "charged",
         "concurrent",
         "held",
         "last_us",
@@ -55,6 +56,7 @@ class Meter:
         "tokens_held",
         "tokens_left",
         "usd",
+        "used",
         "whose",
         "windows",
     )
@@ -71,6 +73,9 @@ class Meter:
         self.tokens: list[tuple[Limit, Window]] = []
         self.requests: list[tuple[Limit, Window]] = []
         self.concurrent: Limit | None = None
+        self.charged: list[Window] = []
+        """Of `windows` those of money, and those of tokens."""
+        self.used: list[Window] = []
         self.balance: int = AMOUNT_MAX
         """What the ``usd`` limits leave, open holds not considered."""
         self.spare: int = AMOUNT_MAX
@@ -85,7 +90,8 @@ class Meter:
         """Bring every window to now."""
         self.balance = AMOUNT_MAX
         for limit, window in self.usd:
-            window.advance(now_us)
+            if now_us >= window.due_us:
+                window.advance(now_us)
             left = limit.most - window.total
             if left < self.balance:
                 self.balance = left
@@ -93,10 +99,14 @@ class Meter:
         self.spare = self.balance - self.held
         self.tokens_left = AMOUNT_MAX
         for limit, window in self.tokens:
-            window.advance(now_us)
-            self.tokens_left = min(self.tokens_left, max(0, limit.most - window.total - self.tokens_held))
+            if now_us >= window.due_us:
+                window.advance(now_us)
+            left = limit.most - window.total - self.tokens_held
+            if left < self.tokens_left:
+                self.tokens_left = left if left > 0 else 0
         for _, window in self.requests:
-            window.advance(now_us)
+            if now_us >= window.due_us:
+                window.advance(now_us)
 
     def full(self) -> bool:
         """Is a limit of calls reached?"""
@@ -207,11 +217,10 @@ class Meter:
         self.held -= held
         self.tokens_held -= tokens_held
         self.last_us = now_us
-        for (kind, _), window in self.windows.items():
-            if kind == "usd":
-                window.add(now_us, charged)
-            elif kind == "tokens":
-                window.add(now_us, tokens)
+        for window in self.charged:
+            window.add(now_us, charged)
+        for window in self.used:
+            window.add(now_us, tokens)
 
 
 class Several:
@@ -271,6 +280,8 @@ def worst(blocks: Sequence[Blocked]) -> Blocked | None:
 
 def tightest(rates: Sequence[Rate]) -> tuple[Rate, ...]:
     """Of each kind the one that leaves the least."""
+    if len(rates) < 2 or (len(rates) == 2 and rates[0].kind != rates[1].kind):
+        return tuple(rates)
     found: dict[str, Rate] = {}
     for rate in rates:
         if rate.kind not in found or rate.left < found[rate.kind].left:

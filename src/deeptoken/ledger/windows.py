@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 
 from deeptoken.ledger.calendar import edge_us, leaves_at_us
 from deeptoken.ledger.journal import Journal
+from deeptoken.ledger.lots import NEVER_US
 from deeptoken.ledger.past import Past, Spent
 
 KEPT_MAX = 20_000
@@ -80,6 +81,7 @@ class Window:
         "_sums",
         "_times",
         "_which",
+        "due_us",
         "total",
         "width_us",
     )
@@ -98,11 +100,14 @@ class Window:
         self._all = True
         """Is all of the window kept? If not, what comes after `_last_us` is to be read."""
         self._last_us = 0
+        self.due_us = NEVER_US
+        """When the oldest part that is kept leaves. Before that there is nothing to `advance`."""
 
     def load(self, now_us: int) -> None:
         """Read it for the first time."""
         after_us = edge_us(self.width_us, now_us)
         self._read(after_us)
+        self._look()
         if self._all:
             self.total = self._sums[-1] if self._sums else 0
         else:
@@ -122,13 +127,20 @@ class Window:
             return
         self._sums.append((self._sums[-1] if times else self._gone) + amount)
         times.append(at_us)
+        if self.due_us == NEVER_US:
+            self._look()
 
     def advance(self, now_us: int) -> None:
         """Let go what has rolled out."""
+        if now_us >= self.due_us:
+            self._leave(edge_us(self.width_us, now_us))
+            self._look()
+
+    def _look(self) -> None:
+        leaves_us = None
         if self._head < len(self._times):
-            edge = now_us - self.width_us if self.width_us > 0 else edge_us(self.width_us, now_us)
-            if self._times[self._head] <= edge:
-                self._leave(edge)
+            leaves_us = leaves_at_us(self.width_us, self._times[self._head])
+        self.due_us = NEVER_US if leaves_us is None else leaves_us
 
     def leaves_us(self, amount: int) -> int | None:
         """When so much of `total` will have left; of what is kept, the end, if more must. None: never."""
