@@ -98,7 +98,8 @@ class Connection(HttpToolsProtocol):
         self._stop()
         # An exchange knows its connection: no circle is left.
         self._answering = self._reading = None
-        if self.cycle is not None and self.cycle.response_complete:
+        self.pipeline.clear()
+        if isinstance(self.cycle, Exchange) or (self.cycle is not None and self.cycle.response_complete):
             self.cycle = None  # type: ignore[assignment] # as before the first request
 
     def _stop(self) -> None:
@@ -379,10 +380,9 @@ class Connection(HttpToolsProtocol):
         ]
         if any(name == b"origin" for name, _ in self.headers or ()):
             headers += CROSS_ORIGIN
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self._refused = True
         self.pipeline.clear()
-        self.transport.write(status_line(error.status) + lines + b"\r\n" + body)
+        self.transport.write(status_line(error.status) + envelope.lines(headers) + b"\r\n" + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         # Closed at once, bytes still on their way here would reset the connection and take the answer along.

@@ -16,7 +16,9 @@ from deeptoken.errors import DeeptokenError
 
 OLDEST_SQLITE = 3_051_003
 BUSY_MS = 5_000
-CACHE_KIB = 16 * 1024
+CACHE_KIB = 4 * 1024
+"""Of the connection that writes. What it writes to are the last pages of a few indexes; all else the kernel
+keeps. A larger one is but filled, in a minute of load."""
 CHECKPOINT_PAGES = 1_000
 """Pages of the WAL that one checkpoint writes back, in the middle of the commits: four times as many made one
 call in a hundred wait for 40 ms, with 50,000 rows in the database."""
