@@ -1,4 +1,4 @@
-"""A connection whose client leaves is free at once: what it held is no circle that waits for the collector."""
+"""A connection whose client leaves is free at once: it is no circle that waits for the collector."""
 
 import asyncio
 import gc

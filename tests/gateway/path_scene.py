@@ -100,12 +100,22 @@ class MemoryLedger:
         return next(posting for posting in self.asked if isinstance(posting, Settle))
 
 
+class Swift:
+    """Nobody is slow here."""
+
+    write_paused = False
+
+    async def drain(self) -> None:
+        """At once."""
+
+
 class Heard:
     """An outlet that keeps what it is given."""
 
     def __init__(self, chat: Chat, answering: asyncio.Event) -> None:
         self.chat = chat
         self._answering = answering
+        self.flow = Swift()
         self.pieces: list[Piece] = []
         self.bill: Bill | None = None
         self.begun: Begun | None = None
@@ -114,13 +124,6 @@ class Heard:
     def take(self, answer: Begun) -> None:
         self.begun = answer
         self._answering.set()
-
-    @property
-    def full(self) -> bool:
-        return False
-
-    async def drain(self) -> None:
-        """Nobody is slow here."""
 
     def send(self, pieces: list[Piece]) -> None:
         self.pieces += pieces

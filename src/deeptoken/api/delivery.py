@@ -20,6 +20,7 @@ from deeptoken.catalog.price import charge
 from deeptoken.errors import DeeptokenError
 from deeptoken.gateway.inbound import Inbound
 from deeptoken.gateway.rates import WARNING, rate_headers, warning
+from deeptoken.gateway.serve import Flow
 from deeptoken.gateway.trace import Bill
 from deeptoken.gateway.upstream import Answer
 from deeptoken.ledger.postings import StoredReply
@@ -34,15 +35,6 @@ EVENT_STREAM = b"content-type: text/event-stream; charset=utf-8\r\n"
 UNBUFFERED = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 COMMENT = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
-
-
-class Flow(Protocol):
-    """How full the caller's side is."""
-
-    write_paused: bool
-
-    async def drain(self) -> None: ...
-    def resume_reading(self) -> None: ...
 
 
 class Door(Protocol):
@@ -79,21 +71,13 @@ class Outlet:
         self.begun = False
         """The head has left."""
         self._exchange = exchange
-        self._flow = exchange.flow
+        self.flow = exchange.flow
+        """How full the caller's side is."""
         self._chat = chat
         self._tail = b""
         self._cost: NanoUsd | None = None
         options = chat.request.usage
         self._with_cost = bool(options and options.include)
-
-    @property
-    def full(self) -> bool:
-        """The caller does not read as fast as it is written to."""
-        return self._flow.write_paused
-
-    async def drain(self) -> None:
-        """Wait until the caller has read."""
-        await self._flow.drain()
 
     def _facts(self) -> bytes:
         """The headers of an answer, as they are sent, but for those of its form."""
@@ -218,10 +202,7 @@ class Events(Outlet):
         self._head = None
 
     def send(self, pieces: list[Piece]) -> None:
-        if len(pieces) == 1:
-            data = self._event(pieces[0])
-        else:
-            data = b"".join([self._event(piece) for piece in pieces])
+        data = self._event(pieces[0]) if len(pieces) == 1 else b"".join(map(self._event, pieces))
         if not data:
             return
         if self.begun and self._keep is None:
@@ -321,7 +302,7 @@ class Events(Outlet):
         idle = clock.monotonic() - self._last
         if idle >= self._heartbeat_s:
             idle = 0.0
-            if not self.full:
+            if not self.flow.write_paused:
                 self._write(self.comment)
         self._timer = self._loop.call_later(self._heartbeat_s - idle, self._beat)
 

@@ -17,10 +17,11 @@ import msgspec
 from deeptoken import clock, ids
 from deeptoken.api import errors as envelope
 from deeptoken.api.body import Body
-from deeptoken.api.delivery import Events, Flow, Whole
+from deeptoken.api.delivery import Events, Whole
 from deeptoken.api.errors import Headers
 from deeptoken.errors import DeeptokenError, RequestTimeout, RequestTooLarge, UnsupportedMedia
 from deeptoken.gateway.inbound import Inbound
+from deeptoken.gateway.serve import Flow
 from deeptoken.outbox import Outbox
 from deeptoken.settings import Server
 from deeptoken.wire.chat import Chat

@@ -48,17 +48,25 @@ NEARLY_PPM = 950_000
 """From this share of a budget on, a key's cheaper model answers, if it has one."""
 
 
+class Flow(Protocol):
+    """How full the caller's side is."""
+
+    @property
+    def write_paused(self) -> bool:
+        """The caller does not read as fast as it is written to."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the caller has read."""
+
+
 class Outlet(Delivery, Protocol):
     """Where an answer goes, piece by piece; `finish` sends what `compose` wrote."""
 
     @property
-    def full(self) -> bool:
-        """The caller does not read as fast as it is written to."""
-        ...
-
+    def flow(self) -> Flow: ...
     def take(self, answer: Answer) -> None: ...
     def send(self, pieces: list[Piece]) -> None: ...
-    async def drain(self) -> None: ...
     def finish(self) -> None: ...
 
 
@@ -123,7 +131,7 @@ class Gateway:
                             outlet.send(await tab.catch_up())
                             if tab.dry:
                                 break
-                            await outlet.drain()
+                            await outlet.flow.drain()
                 outlet.finish()
 
     async def sought(self, call: Inbound, peer: Peer) -> tuple[Caller, Sought]:
@@ -167,7 +175,7 @@ class Gateway:
 def _passed(tab: Tab, outlet: Outlet, pieces: list[Piece]) -> bool:
     """Give on what came and is paid for; whether more may follow at once."""
     outlet.send(tab.take(pieces))
-    return not tab.behind and not outlet.full
+    return not (tab.behind or outlet.flow.write_paused)
 
 
 async def _read(call: Inbound, peer: Peer) -> Chat:

@@ -189,7 +189,8 @@ class Answer:
                 self._give(pieces)
             elif not pass_on(pieces):
                 self._paused = True
-            self._by = min(began + self.at.channel.timeout.idle, self._deadline)
+            by = began + self.at.channel.timeout.idle
+            self._by = by if by < self._deadline else self._deadline
         self._ended = stream.done
         self._busy_s += clock.monotonic() - began
         return None if self._paused or self._ended else self._by

@@ -27,12 +27,13 @@ class EventTooLarge(ValueError):
 class Reader:
     """Reads events however the bytes are cut. Each byte is looked at a fixed number of times."""
 
-    __slots__ = ("_cr", "_data", "_idle", "_name", "_partial", "_size", "_start")
+    __slots__ = ("_cr", "_data", "_name", "_partial", "_size", "_start", "idle")
 
     def __init__(self) -> None:
         self._start: bytes | None = b""
         """What came so far, while it may still be a byte order mark."""
-        self._idle = False
+        self.idle = False
+        """Nothing is begun: what comes next starts a line of a new event."""
         self._partial: list[bytes] = []
         """The pieces of a line whose end has not come yet."""
         self._data: list[bytes] = []
@@ -41,11 +42,6 @@ class Reader:
         self._cr = False
         """The last byte was a carriage return: a line feed after it ends no second line."""
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is begun: what comes next starts a line of a new event."""
-        return self._idle
-
     def feed(self, data: bytes) -> list[Event]:
         """The events that are complete with `data`.
 
@@ -53,7 +49,7 @@ class Reader:
             EventTooLarge: an event passes the limit.
         """
         events: list[Event] = []
-        if not self._idle:
+        if not self.idle:
             if self._start is not None:
                 data = self._without_mark(data)
             # Finish line by line what was begun; what follows is usually whole events.
@@ -63,7 +59,7 @@ class Reader:
                 return events
             self._lines(data[:cut], events)
             data = data[cut:]
-        if b"\r" in data or not self._idle:
+        if b"\r" in data or not self.idle:
             self._lines(data, events)
             return events
         blocks = data.split(b"\n\n")
@@ -118,7 +114,7 @@ class Reader:
                 self._field(line)
             else:
                 self._dispatch(events)
-        self._idle = not (self._partial or self._data or self._name or self._cr)
+        self.idle = not (self._partial or self._data or self._name or self._cr)
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
