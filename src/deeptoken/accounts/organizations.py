@@ -181,9 +181,10 @@ def delete(actor: Actor, org: Organization, wallet: Wallet | None, keys: Iterabl
     steps = [delete_organization(org.id, now_us)]
     if list(keys):
         steps.append(end_keys(org.id, now_us))
-    return change(
+    made = change(
         actor, "org.delete", f"org:{org.slug}", *steps, tenant=org.id, before=facts(org), after=None
     )
+    return msgspec.structs.replace(made, closes=org.id)
 
 
 def facts(org: Organization) -> dict[str, Any]:

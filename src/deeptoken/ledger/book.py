@@ -129,6 +129,14 @@ class Book:
         self._vault.refs.clear()
         return self._journal.take()
 
+    def close(self, wallet: str) -> bool:
+        """A wallet goes with its owner; False: it has money, or calls in flight."""
+        return self._vault.close(wallet)
+
+    def keep(self, wallet: str) -> None:
+        """It does not go after all."""
+        self._vault.reopen(wallet)
+
     def room(self, wallet: str, now_us: int) -> Room | None:
         """What a wallet can pay; its `balance` is without credit that older calls alone may use."""
         owner = self._vault.find(wallet, now_us)
@@ -324,7 +332,7 @@ class Book:
         return Rejected("This is not a matter of the book.")
 
     def _open_wallet(self, posting: OpenWallet) -> Answer:
-        if posting.wallet in self.wallets:
+        if posting.wallet in self.wallets or posting.wallet in self._vault.closed:
             return Done(changed=False)
         self._journal.wallets[posting.wallet] = self._vault.open(posting.wallet)
         return Done(changed=True)

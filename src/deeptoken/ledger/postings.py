@@ -192,6 +192,8 @@ class Edit(msgspec.Struct, frozen=True, tag="edit"):
     """Statements of which each must change something, else none does: a change, with its audit row."""
 
     steps: tuple[Statement, ...]
+    closes: str | None = None
+    """The wallet that goes with it: if it has money, or calls in flight, nothing is done."""
 
 
 Posting = Hold | Extend | Checkpoint | Settle | OpenWallet | Grant | Refund | Fence | Sweep | Statement | Edit

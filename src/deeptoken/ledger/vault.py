@@ -13,6 +13,8 @@ class Vault:
         self.by_id: dict[str, Wallet] = {}
         self.refs: set[str] = set()
         """Of the lots that came since the book was last taken."""
+        self.closed: dict[str, Wallet] = {}
+        """Whose owners go, or have gone since the start."""
         self._order = order
 
     def load(self, row: LotRow) -> None:
@@ -21,6 +23,21 @@ class Vault:
     def open(self, id: str) -> Wallet:
         wallet = self.by_id[id] = Wallet(id=id)
         return wallet
+
+    def close(self, id: str) -> bool:
+        """Nobody finds an empty wallet any more; False: it is not empty."""
+        wallet = self.by_id.get(id)
+        if wallet is None:
+            return True
+        if wallet.balance or wallet.holds:
+            return False
+        self.closed[id] = self.by_id.pop(id)
+        return True
+
+    def reopen(self, id: str) -> None:
+        """Its owner stays."""
+        if id in self.closed:
+            self.by_id[id] = self.closed.pop(id)
 
     def find(self, id: str, now_us: int) -> Wallet | None:
         """The wallet, without what has lapsed."""

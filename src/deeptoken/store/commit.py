@@ -114,11 +114,30 @@ class Batch:
         self.hash = b""
         self.error: StoreError | None = None
 
+    @property
+    def notifies(self) -> bool:
+        """People or prices are to be read anew."""
+        return any(WRITES[step.name].notify for posting in self.statements for step in steps(posting))
+
+    @property
+    def kept(self) -> list[str]:
+        """The wallets that were to go with edits that changed nothing."""
+        done = zip(self.statements, self.results, strict=True) if self.error is None else ()
+        return [
+            posting.closes
+            for posting, answer in done
+            if isinstance(posting, Edit) and posting.closes and answer != Done(changed=True)
+        ]
+
     def __bool__(self) -> bool:
         changes = self.changes
         return bool(
             changes or changes.lots or changes.claims or self.statements or self.writes or self.replies
         )
+
+
+def steps(posting: Statement | Edit) -> tuple[Statement, ...]:
+    return (posting,) if isinstance(posting, Statement) else posting.steps
 
 
 def link(before: bytes, usage: bytes, entries: bytes, chained: Chained) -> bytes:

@@ -32,7 +32,7 @@ from deeptoken.ledger.postings import (
     Room,
     Statement,
 )
-from deeptoken.store.commit import Batch, Committer, Reply
+from deeptoken.store.commit import Batch, Committer, Reply, steps
 from deeptoken.store.past import DurablePast
 from deeptoken.store.peers import Busy, Heirs, Kept, Peer
 from deeptoken.store.queries import commit as sql
@@ -268,9 +268,11 @@ class Writer:
             ):
                 raise Overloaded
         elif isinstance(posting, Statement | Edit):
-            for step in _steps(posting):
+            for step in steps(posting):
                 if step.name not in WRITES:
                     return Rejected(why=f"There is no statement {step.name!r}.")
+            if isinstance(posting, Edit) and posting.closes and not self.book.close(posting.closes):
+                return NOTHING
             self._statements.append(posting)
             return len(self._statements) - 1
         return self.book.post(posting, now_us, epoch)
@@ -348,8 +350,9 @@ class Writer:
             log.info("the ledger is written again")
         self._failing = batch.error is not None
         self._answer(batch)
-        reload = any(WRITES[step.name].notify for posting in batch.statements for step in _steps(posting))
-        if reload and batch.error is None and self._changed is not None:
+        for wallet in batch.kept if batch.statements else ():
+            self.book.keep(wallet)
+        if batch.error is None and batch.notifies and self._changed is not None:
             self._changed()
         if (self._waiters or self._peer_waiters or self._overdue) and not self._flush_soon:
             self._flush()
@@ -380,10 +383,6 @@ class Writer:
     def _thread(self) -> Committer:
         assert self._committer is not None, "the writer was not started"
         return self._committer
-
-
-def _steps(posting: Statement | Edit) -> tuple[Statement, ...]:
-    return (posting,) if isinstance(posting, Statement) else posting.steps
 
 
 def _in_memory(posting: Posting, answer: Answer | Busy | int) -> bool:
