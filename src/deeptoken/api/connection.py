@@ -21,9 +21,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from deeptoken import ids
 from deeptoken.api import errors as envelope
-from deeptoken.api.exchange import CROSS_ORIGIN, Exchange, status_line
+from deeptoken.api.exchange import Exchange, last_answer
 from deeptoken.errors import BadRequest, DeeptokenError, Overloaded, RequestTimeout
 from deeptoken.outbox import Outbox
 from deeptoken.settings import Server as Settings
@@ -36,6 +35,9 @@ UNREAD_BYTES_MAX = 64 * 1024
 """Of a body that nobody has asked for yet; then the connection is not read."""
 LINGER_S = 2.0
 """How long what still comes on a refused connection is thrown away."""
+
+LATE_S = 0.01
+"""A timer that fires so late tells of a process that stood still, and not of a slow sender."""
 
 Hot = Callable[[Exchange], Coroutine[Any, Any, None]]
 
@@ -73,6 +75,8 @@ class Connection(HttpToolsProtocol):
         """How many bytes have come since a head began or a body went on: of a head, of trailers, and of what
         chunks have beside their data. Those that came together with such a beginning do not count."""
         self._slow: asyncio.TimerHandle | None = None
+        self._excused = False
+        """It is waited for once more, since this process was late itself."""
         self._deaf: asyncio.TimerHandle | None = None
         self._idle_until = 0.0
         """When it is closed if no request begins; 0 while there is one."""
@@ -327,10 +331,12 @@ class Connection(HttpToolsProtocol):
         self._stop()
 
     def _too_slow(self) -> None:
+        late = self._slow is not None and self.loop.time() - self._slow.when() > LATE_S
         self._slow = None
-        if self.flow.read_paused:
-            # It is us who do not read.
+        if self.flow.read_paused or (late and not self._excused):
+            # It is us who do not read, or did not: what came meanwhile is read first.
             self._wait_for_more()
+            self._excused = late
         elif self._in_head or self._in_body:
             self._refuse(RequestTimeout("The request did not arrive in time. Send it again."))
         else:
@@ -344,6 +350,7 @@ class Connection(HttpToolsProtocol):
             seconds = self.settings.body_idle_seconds
             if self._is_idle():
                 seconds = min(seconds, self._unwanted_until - self.loop.time())
+        self._excused = False
         self._slow = self.loop.call_later(max(0.0, seconds), self._too_slow)
 
     def _punctual(self) -> None:
@@ -369,20 +376,9 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
                 return
             self._abandon(answering, error)
-        body = envelope.body(error)
-        id = ids.uuid7().encode()
-        headers = [
-            *envelope.headers(error),
-            (b"x-deeptoken-id", id),
-            (b"x-request-id", id),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        if any(name == b"origin" for name, _ in self.headers or ()):
-            headers += CROSS_ORIGIN
         self._refused = True
         self.pipeline.clear()
-        self.transport.write(status_line(error.status) + envelope.lines(headers) + b"\r\n" + body)
+        self.transport.write(last_answer(error, cross_origin=b"origin" in dict(self.headers or ())))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         # Closed at once, bytes still on their way here would reset the connection and take the answer along.

@@ -353,6 +353,16 @@ class Exchange:
         self.end()
 
 
+def last_answer(error: DeeptokenError, *, cross_origin: bool) -> bytes:
+    """To what could not be read as a request; the connection ends behind it."""
+    body, id = envelope.body(error), ids.uuid7().encode()
+    headers = [*envelope.headers(error), (b"x-deeptoken-id", id), (b"x-request-id", id)]
+    headers += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+    if cross_origin:
+        headers += CROSS_ORIGIN
+    return status_line(error.status) + envelope.lines(headers) + b"\r\n" + body
+
+
 @lru_cache(maxsize=64)
 def status_line(status: int) -> bytes:
     """``HTTP/1.1 200 OK``, with its line end."""
