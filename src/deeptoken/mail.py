@@ -46,37 +46,33 @@ class _Waiting(msgspec.Struct, eq=False):
 
 async def by_smtp(server: Email, letter: Letter) -> None:
     """Raises `OSError`, `aiosmtplib.SMTPException`: it was not taken."""
-    await aiosmtplib.send(
-        message(server, letter),
-        hostname=server.host,
-        port=server.port,
-        username=server.username or None,
-        password=server.password or None,
-        use_tls=server.tls == "implicit",
-        start_tls=server.tls == "starttls",
-        timeout=SEND_S,
-    )
+    async with _client(server, SEND_S) as client:
+        await client.send_message(message(server, letter))
 
 
 async def trouble(server: Email) -> str | None:
     """Connect, speak TLS and sign in as for a mail, and send none: what is wrong, None if nothing is."""
-    client = aiosmtplib.SMTP(
-        hostname=server.host,
-        port=server.port,
-        username=server.username or None,
-        password=server.password or None,
-        use_tls=server.tls == "implicit",
-        start_tls=server.tls == "starttls",
-        timeout=REACH_S,
-    )
     try:
-        async with client:
+        async with _client(server, REACH_S) as client:
             await client.noop()
     except aiosmtplib.SMTPAuthenticationError:
         return "refuses the username or the password of [email]"
     except (aiosmtplib.SMTPException, OSError) as error:
         return _words(error)
     return None
+
+
+def _client(server: Email, timeout_s: float) -> aiosmtplib.SMTP:
+    """Not connected yet."""
+    return aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.username or None,
+        password=server.password or None,
+        use_tls=server.tls == "implicit",
+        start_tls=server.tls == "starttls",
+        timeout=timeout_s,
+    )
 
 
 def _words(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """Channels, as operators change and try them: ``/api/admin/channels``; the file's are changed in the file."""
 
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from deeptoken.accounts import channels
 from deeptoken.accounts.channels import ChannelShown
 from deeptoken.accounts.prices import book
+from deeptoken.api.management.admin import NAME
 from deeptoken.api.management.route import Asked, Nothing, Page, Route, Slice, limit_of, one, sliced
 from deeptoken.catalog.model import Channel
 from deeptoken.config_fields import Wrong
@@ -19,7 +19,6 @@ from deeptoken.store.queries.people import StoredChannel
 
 CHANNELS = "/api/admin/channels"
 CHANNEL = f"{CHANNELS}/{{name}}"
-NAME = re.compile(r"[^\s:/]{1,200}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
