@@ -101,6 +101,8 @@ def plan(
         and not explain
         and (context is None or sought.chat.size <= CHARACTERS_MIN * context)
     ):
+        if view is None and len(found.candidates) == 1:
+            return Plan((Choice(found.candidates[0], "weight", found.levels[0]),))
         lots = Lots(view, sought.served, draw)
         choices: list[Choice] = []
         spared: list[Choice] = []
