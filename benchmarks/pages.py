@@ -120,9 +120,8 @@ class Filled(msgspec.Struct, frozen=True):
         return ids.since(self.first_us + int(share * self.rows) * self.step_us)
 
 
-def measure(stage: Stage, rows: int, run: Run) -> list[str]:
+def measure(stage: Stage, rows: int, run: Run, whole: Server, streams: Server) -> list[str]:
     """Put the figures into `run`; what stands behind them is returned as sentences."""
-    whole, streams = stage.upstreams()
     home, manage = stage.folder / "pages", ids.new_secret()
     declared = DECLARED.format(manage=manage) + "".join(
         KEY.format(name=name, owner=owner, digest=ids.digest(ids.new_secret()).hex())

@@ -56,12 +56,14 @@ BARS = (
 )
 PARTS = {
     "Other gateways": ("litellm", "portkey"),
-    "The long run": ("memory_slope", "usage_page", "usage_page_worst"),
+    "Memory over half an hour": ("memory_slope",),
+    "Usage pages": ("usage_page", "usage_page_worst"),
 }
 """What has runs of its own: a chapter, and its figures. A full run without them leaves them as they were."""
 HOW = {
     "Other gateways": "none is installed. `make bench-peers` installs and measures them.",
-    "The long run": "`make bench-long` takes it: the slope of memory, and usage pages at ten million rows.",
+    "Memory over half an hour": "`make bench-long` measures it.",
+    "Usage pages": "`make bench-long` asks for them, at ten million rows.",
 }
 LAST = re.compile(r"```json\n(?P<figures>.*?)\n```", re.DOTALL)
 

@@ -1,6 +1,7 @@
 """What judges the figures of the benchmarks: RESULTS.md, ratios that fell, slopes, pages."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import long
 import pages
@@ -66,7 +67,7 @@ def test_a_quick_run_fails_where_a_ratio_fell_by_more_than_a_fifth(
 def test_a_full_run_leaves_what_has_runs_of_its_own(file: Path) -> None:
     results.write(Run(figures=dict(FIGURES)), "bench")
     assert results.keep(Run(figures={"litellm": 70.0}, parts={"Other gateways": ["LiteLLM: 1"]}), "peers")
-    assert results.keep(Run(figures={"memory_slope": 0.2}, parts={"The long run": ["flat"]}), "long")
+    assert results.keep(Run(figures={"memory_slope": 0.2}, parts={long.MEMORY: ["flat"]}), "long")
 
     results.write(Run(figures={"whole_1k": 0.2}), "bench again")
 
@@ -99,7 +100,7 @@ def test_what_was_never_measured_is_said_and_no_longer_once_it_was(file: Path) -
     results.keep(Run(figures={"litellm": 70.0}, parts={"Other gateways": ["new"]}), "peers")
 
     assert "- Other gateways: none" not in file.read_text()
-    assert "- The moon: it is far.\n- The long run: `make bench-long`" in file.read_text()
+    assert "- The moon: it is far.\n- Memory over half an hour: `make bench-long`" in file.read_text()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,34 @@ def test_the_slope_is_that_of_the_second_half_in_percent_per_half_hour() -> None
 def test_a_slope_takes_two_samples() -> None:
     with pytest.raises(ValueError, match="more minutes"):
         long.slope([(1.0, 90.0), (20.0, 91.0)])
+
+
+def test_each_part_of_a_long_run_is_kept_and_they_share_what_they_call(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Once:
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def upstreams(self) -> tuple[str, str]:
+            self.asked += 1
+            return "whole", "streams"
+
+    def measured(_: object, rows: int, run: Run, whole: str, streams: str) -> list[str]:
+        run.figures["usage_page"] = 12.0
+        return [f"{rows} rows, {whole} and {streams}"]
+
+    samples = [(float(at), 100.0) for at in range(0, 1_810, 10)]
+    monkeypatch.setattr(long, "_memory", lambda stage, minutes, *servers: long.sloped(samples))
+    monkeypatch.setattr(pages, "measure", measured)
+    results.write(Run(figures=dict(FIGURES)), "bench")
+    stage = Once()
+
+    assert long.run(cast(Any, stage), minutes=long.MINUTES, rows=pages.ROWS, write=True) == 0
+
+    assert stage.asked == 1
+    assert results.last() == FIGURES | {"memory_slope": 0.0, "usage_page": 12.0}
+    assert "100.0 to 100.0 MB in the second half" in file.read_text()
 
 
 def page(*numbers: int, **fields: str) -> list[dict[str, str]]:
