@@ -2,16 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
-from deeptoken.api.connection import Connection, protocol
+from connection_scene import Wire, connect
+from deeptoken.api.connection import Connection
 from deeptoken.api.exchange import Exchange
 from deeptoken.net import Client
 from deeptoken.outbox import Outbox
-from deeptoken.settings import Server
 from upstreams import Received, Run, ScriptedServer, answer, answering, both_loops, send
 
 ASKED = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -70,36 +67,6 @@ async def crowd(outbox: Outbox) -> None:
     await asyncio.sleep(0)
 
 
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.ended = False
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended, "nothing is written behind the end"
-        self.written += data
-
-    def close(self) -> None:
-        self.ended = True
-
-    def is_closing(self) -> bool:
-        return self.ended
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def get_extra_info(self, _: str, default: object = None) -> object:
-        return default
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
 async def served(exchange: Exchange) -> None:
     """Each path in its own way."""
     if exchange.query == "stream":
@@ -114,13 +81,7 @@ async def served(exchange: Exchange) -> None:
 
 
 async def connected(wire: Wire) -> Connection:
-    async def no_app(scope: Any, receive: Any, send: Any) -> None:
-        raise AssertionError("no route but the hot ones is asked for")
-
-    config = Config(no_app, interface="asgi3", log_config=None)
-    config.load()
-    made = protocol(Server(), served)(config, ServerState(), {}, asyncio.get_running_loop())
-    made.connection_made(cast(asyncio.Transport, wire))
+    made = connect(wire, served)
     await crowd(made.outbox)
     return made
 

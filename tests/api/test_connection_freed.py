@@ -2,39 +2,13 @@
 
 import asyncio
 import gc
-from typing import Any, cast
 
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
-from deeptoken.api.connection import Connection, protocol
+from connection_scene import Wire, connect
 from deeptoken.api.exchange import Exchange
-from deeptoken.settings import Server
 
 ASKED = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-class Wire:
-    """A transport that takes everything."""
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_extra_info(self, _: str, default: object = None) -> object:
-        return default
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
 
 
 async def waits(exchange: Exchange) -> None:
@@ -46,21 +20,10 @@ async def waits(exchange: Exchange) -> None:
         exchange.let_go()
 
 
-async def connected() -> Connection:
-    async def no_app(scope: Any, receive: Any, send: Any) -> None:
-        raise AssertionError("no route but the hot ones is asked for")
-
-    config = Config(no_app, interface="asgi3", log_config=None)
-    config.load()
-    made = protocol(Server(), waits)(config, ServerState(), {}, asyncio.get_running_loop())
-    made.connection_made(cast(asyncio.Transport, Wire()))
-    return made
-
-
 @pytest.mark.parametrize("sent", [ASKED, ASKED + ASKED], ids=["one", "with another behind it"])
 def test_a_client_who_leaves_amid_its_answer_leaves_no_circle(sent: bytes) -> None:
     async def main() -> None:
-        connection = await connected()
+        connection = connect(Wire(), waits)
         connection.data_received(sent)
         await asyncio.sleep(0)
         gc.collect()

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
-from deeptoken.api.connection import LATE_S, Connection, protocol
+from connection_scene import Wire, connect
+from deeptoken.api.connection import LATE_S, Connection
 from deeptoken.api.exchange import Exchange
 from deeptoken.settings import Server
 
@@ -56,42 +55,13 @@ class Hands:
         timer.call()
 
 
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def get_extra_info(self, _: str, default: object = None) -> object:
-        return default
-
-
 async def served(exchange: Exchange) -> None:
     exchange.answer(200, await exchange.body.whole(), [])
 
 
-async def scene() -> tuple[Connection, Hands, Wire]:
-    async def no_app(scope: Any, receive: Any, send: Any) -> None:
-        raise AssertionError("no route but the hot ones is asked for")
-
-    config = Config(no_app, interface="asgi3", log_config=None)
-    config.load()
+def scene() -> tuple[Connection, Hands, Wire]:
     hands, wire = Hands(), Wire()
-    made = protocol(SETTINGS, served)(config, ServerState(), {}, cast(asyncio.AbstractEventLoop, hands))
-    made.connection_made(cast(asyncio.Transport, wire))
-    return made, hands, wire
+    return connect(wire, served, SETTINGS, cast(asyncio.AbstractEventLoop, hands)), hands, wire
 
 
 async def turns() -> None:
@@ -102,7 +72,7 @@ async def turns() -> None:
 @pytest.mark.parametrize("cut", [10, len(HEAD) + 1], ids=["head", "body"])
 def test_a_slow_sender_is_told_so(cut: int) -> None:
     async def main() -> None:
-        connection, hands, wire = await scene()
+        connection, hands, wire = scene()
         connection.data_received((HEAD + b"{}")[:cut])
         await turns()
 
@@ -117,7 +87,7 @@ def test_a_slow_sender_is_told_so(cut: int) -> None:
 @pytest.mark.parametrize("cut", [10, len(HEAD) + 1], ids=["head", "body"])
 def test_what_came_while_the_process_stood_still_is_read_before_anybody_is_blamed(cut: int) -> None:
     async def main() -> None:
-        connection, hands, wire = await scene()
+        connection, hands, wire = scene()
         connection.data_received((HEAD + b"{}")[:cut])
         await turns()
 
@@ -134,7 +104,7 @@ def test_what_came_while_the_process_stood_still_is_read_before_anybody_is_blame
 
 def test_a_process_that_is_late_each_time_waits_once_more_and_no_longer() -> None:
     async def main() -> None:
-        connection, hands, wire = await scene()
+        connection, hands, wire = scene()
         connection.data_received(HEAD[:10])
 
         hands.fire(late=3.0)
