@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 import msgspec
-from processes import LOAD_CORE, Server, Watch, pinned
+from processes import LOAD_CORE, OTHERS_CORES_MAX, Server, Watch, pinned
 
 from deeptoken import clock
 
@@ -250,4 +250,6 @@ def rounds(
 def _why(wrong: set[str], watch: Watch) -> str:
     if wrong:
         return f"wrong answers of {', '.join(sorted(wrong))}"
-    return f"others used {watch.others_cores:.2f} cores"
+    if watch.others_cores > OTHERS_CORES_MAX:
+        return f"others used {watch.others_cores:.2f} cores"
+    return f"the machine was {watch.slowness:.2f} times slower than at its best"

@@ -15,7 +15,7 @@ import run as bench_run
 import several
 from figures import Latency, Length, Load, Rounds, rounds
 from peers import Peer
-from processes import OTHERS_CORES_MAX, NotReady, Server, Watch
+from processes import LAPS, OTHERS_CORES_MAX, NotReady, Pace, Server, Watch
 from results import Run
 
 from deeptoken import clock
@@ -44,8 +44,9 @@ def server(name: str, *, peer: bool = False) -> Server:
 class Seen(Watch):
     """A watch that says what it is told."""
 
-    def __init__(self, others: float) -> None:
+    def __init__(self, others: float, slowness: float = 1.0) -> None:
         self.others_cores = others
+        self.slowness = slowness
 
     def __enter__(self) -> Self:
         return self
@@ -194,11 +195,43 @@ def test_others_are_all_that_is_busy_but_this_process_and_its_children(
     monkeypatch.setattr(processes, "_own_s", lambda: next(clocks["own"]))
     monkeypatch.setattr(clock, "monotonic", lambda: next(clocks["clock"]))
 
-    with Watch() as watch:
+    with Watch(Pace(lambda: 1.0)) as watch:
         pass
 
     assert watch.others_cores == pytest.approx(1.0)
     assert not watch.calm
+
+
+@pytest.mark.parametrize(
+    ("laps", "calm"),
+    [
+        pytest.param((1.0, 1.0), True, id="as ever"),
+        pytest.param((1.0, 1.5), False, id="slow behind it"),
+        pytest.param((1.5, 1.0), True, id="it was never faster before"),
+        pytest.param((1.0, 1.2), True, id="a little slower"),
+    ],
+)
+def test_a_round_on_a_machine_that_was_slower_than_it_can_be_is_not_calm(
+    laps: tuple[float, float], calm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_busy_s", lambda: 0.0)
+    monkeypatch.setattr(processes, "_own_s", lambda: 0.0)
+    given = iter(lap for lap in laps for _ in range(LAPS))
+
+    with Watch(Pace(lambda: next(given))) as watch:
+        pass
+
+    assert watch.calm is calm
+
+
+def test_a_slow_round_is_dropped_and_its_reason_told(capsys: pytest.CaptureFixture[str]) -> None:
+    length = Length()
+    length.spare_s = 0.0
+
+    done = rounds("a figure", [server("gateway")], lambda _: GOOD, 1, length, watched=lambda: Seen(0.0, 1.4))
+
+    assert (len(done.kept), done.dropped) == (0, 1)
+    assert "the machine was 1.40 times slower than at its best" in capsys.readouterr().out
 
 
 # Workers, and other gateways
