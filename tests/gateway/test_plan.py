@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from plan_scene import (
     CHEAP,
@@ -350,3 +350,16 @@ def test_every_choice_meets_all_wishes_and_every_candidate_is_accounted_for(
     every = [(at.channel.name, at.model.id) for one in models for at in one.candidates]
     assert sorted(asked + left_out) == sorted(every)
     assert plan == again()
+
+
+@given(channels, st.none() | st.sampled_from(NAMES), st.integers(0, 2**32))
+@example([(0, 1, "openai")], NAMES[0], 0)
+def test_a_plain_call_is_planned_in_a_short_way_as_in_the_long_one(
+    places: list[tuple[int, int, str]], served: str | None, seed: int
+) -> None:
+    one = serving("m0", places)
+
+    short = planned(one, draw=Dice(seed), served=served)
+    long = planned(one, draw=Dice(seed), served=served, explain=True)
+
+    assert short.choices == long.choices
