@@ -80,3 +80,13 @@ def test_where_the_deletion_does_not_go_through_the_wallet_is_there_again(path: 
     assert posted(path, MADE, (twice,), (GRANT,))[1:] == [[Done(changed=False)], [Done(changed=True)]]
 
     assert (deleted(path), balance(path)) == (False, 5)
+
+
+def test_of_two_deletions_the_second_changes_nothing_and_brings_no_wallet_back(path: Path) -> None:
+    once, twice = Done(changed=True), Done(changed=False)
+    again = Edit((delete_organization(ACME.id, 10),), closes=ACME.id)
+
+    answers = posted(path, MADE, (DELETED, again), (GRANT,))[1:]
+
+    assert answers == [[once, twice], [Rejected("There is no such wallet.")]]
+    assert (deleted(path), balance(path)) == (True, 0)

@@ -130,7 +130,7 @@ class Book:
         return self._journal.take()
 
     def close(self, wallet: str) -> bool:
-        """A wallet goes with its owner; False: it has money, or calls in flight."""
+        """A wallet goes with its owner; False: it has money, or calls in flight, or is gone already."""
         return self._vault.close(wallet)
 
     def keep(self, wallet: str) -> None:

@@ -25,10 +25,10 @@ class Vault:
         return wallet
 
     def close(self, id: str) -> bool:
-        """Nobody finds an empty wallet any more; False: it is not empty."""
+        """Nobody finds an empty wallet any more; False: it is not empty, or is closed already."""
         wallet = self.by_id.get(id)
         if wallet is None:
-            return True
+            return id not in self.closed
         if wallet.balance or wallet.holds:
             return False
         self.closed[id] = self.by_id.pop(id)
