@@ -104,9 +104,10 @@ def change(
     tenant: str | None,
     before: object = None,
     after: object = None,
+    closes: str | None = None,
 ) -> Edit:
-    """Steps that are done together or not at all, and written down."""
-    return Edit((*steps, audit(actor, action, subject, tenant=tenant, before=before, after=after)))
+    """Steps that are done together or not at all, and written down. `closes`: see `Edit`."""
+    return Edit((*steps, audit(actor, action, subject, tenant=tenant, before=before, after=after)), closes)
 
 
 def iso(at_us: int | None) -> str | None:

@@ -181,10 +181,9 @@ def delete(actor: Actor, org: Organization, wallet: Wallet | None, keys: Iterabl
     steps = [delete_organization(org.id, now_us)]
     if list(keys):
         steps.append(end_keys(org.id, now_us))
-    made = change(
-        actor, "org.delete", f"org:{org.slug}", *steps, tenant=org.id, before=facts(org), after=None
+    return change(
+        actor, "org.delete", f"org:{org.slug}", *steps, tenant=org.id, before=facts(org), closes=org.id
     )
-    return msgspec.structs.replace(made, closes=org.id)
 
 
 def facts(org: Organization) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class Window:
             return
         self._sums.append((self._sums[-1] if times else self._gone) + amount)
         times.append(at_us)
-        if self.due_us == NEVER_US:
+        if len(times) - self._head == 1:
             self._look()
 
     def advance(self, now_us: int) -> None:
