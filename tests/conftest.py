@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 
 from deeptoken import ids
+from deeptoken.observe import logs
+from log_scene import Logged
 
 # No test is timed: a busy machine is no failure.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -192,6 +194,14 @@ def running(folder: Path, more: str = "") -> Iterator[Running]:
             process.terminate()
             ended = process.wait(STOP_SECONDS)
     assert ended == 0, told(log)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Logged:
+    """Where the gateways of this process log to."""
+    lines = Logged()
+    monkeypatch.setattr(logs, "_standard_error", lambda: lines)
+    return lines
 
 
 @pytest.fixture(scope="session")

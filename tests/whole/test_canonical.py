@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from provider_scene import (
     DONE,
     Provider,
@@ -27,6 +26,7 @@ from provider_scene import (
     streamed,
 )
 
+from log_scene import Logged
 from upstreams import Received, answer
 from whole_scene import Reply, chat
 
@@ -88,7 +88,7 @@ def configuration(provider: Provider) -> str:
     return "".join(told)
 
 
-async def everything(scene: Scene, capfd: pytest.CaptureFixture[str], replies: list[Reply]) -> dict[str, str]:
+async def everything(scene: Scene, logged: Logged, replies: list[Reply]) -> dict[str, str]:
     """All that anybody is told of these calls, by where it is told."""
     ask: Callable[..., Awaitable[Reply]] = scene.gateway.ask
     said = {f"reply {place}": f"{reply.headers}{reply.body!r}" for place, reply in enumerate(replies)}
@@ -100,7 +100,7 @@ async def everything(scene: Scene, capfd: pytest.CaptureFixture[str], replies: l
         said[path] = (await ask(path=path)).body.decode()
     log = ""
     for _ in range(5_000):
-        log += capfd.readouterr().err
+        log += logged.news()
         if all(f'"request","id":"{reply.headers["x-deeptoken-id"]}"' in log for reply in replies):
             break
         await ask(path="/healthz")
@@ -109,7 +109,7 @@ async def everything(scene: Scene, capfd: pytest.CaptureFixture[str], replies: l
     return said | {"log": log}
 
 
-def test_the_upstreams_name_is_told_nowhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_upstreams_name_is_told_nowhere(tmp_path: Path, logged: Logged) -> None:
     with lasting(tmp_path, configuration) as scene:
 
         async def main() -> None:
@@ -119,7 +119,7 @@ def test_the_upstreams_name_is_told_nowhere(tmp_path: Path, capfd: pytest.Captur
                     body = chat("hi", model=model, stream=name in STREAMED, usage={"include": True})
                     replies.append(await scene.gateway.ask(body))
 
-            said = await everything(scene, capfd, replies)
+            said = await everything(scene, logged, replies)
 
             telling = {place: text for place, text in said.items() if "hidden" in text}
             assert telling == {}

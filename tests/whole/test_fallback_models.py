@@ -18,6 +18,7 @@ from provider_scene import (
     says,
 )
 
+from log_scene import Logged
 from upstreams import answer
 from whole_scene import chat
 
@@ -121,11 +122,11 @@ def test_what_is_wrong_for_every_model_goes_back_to_the_caller(name: str, scene:
     scene.run(main)
 
 
-async def log_line(scene: Scene, capfd: pytest.CaptureFixture[str], id: str) -> dict[str, Any]:
+async def log_line(scene: Scene, logged: Logged, id: str) -> dict[str, Any]:
     """The log line of one call, once it is there."""
     said = ""
     for _ in range(2_000):
-        said += capfd.readouterr().err
+        said += logged.news()
         for line in said.split("\n")[:-1]:
             told: dict[str, Any] = json.loads(line)
             if (told.get("id"), told["event"]) == (id, "request"):
@@ -134,16 +135,14 @@ async def log_line(scene: Scene, capfd: pytest.CaptureFixture[str], id: str) -> 
     raise AssertionError("there is no log line")
 
 
-def test_log_and_metrics_name_the_model_that_answered(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_log_and_metrics_name_the_model_that_answered(tmp_path: Path, logged: Logged) -> None:
     with lasting(tmp_path, configuration) as scene:
 
         async def main() -> None:
             body = chat("hi", model="m/down-whole", models=["second/model"])
             reply = await scene.gateway.ask(body)
 
-            line = await log_line(scene, capfd, reply.headers["x-deeptoken-id"])
+            line = await log_line(scene, logged, reply.headers["x-deeptoken-id"])
             assert (line["model"], line["channel"], line["attempts"]) == ("second/model", "second", 2)
             assert line["charged"] == COST[False] / 1_000
             page = (await scene.gateway.ask(path="/metrics")).body.decode()

@@ -43,6 +43,8 @@ def test_a_key_is_known_from_the_moment_it_is_made(
 
     async def main() -> None:
         async with whole(tmp_path, SIM) as gateway:
+            # Who has no key waits for what is still to be read: of the start, nothing is on its way any more.
+            assert (await gateway.ask(body, path=path, authorization="Bearer dtk_typo")).status == 401
             monkeypatch.setattr(Running, "read_snapshot", held_back)
             key = await made(gateway, scope)
             await asked.wait()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
 from provider_scene import (
     DONE,
     MODELS,
@@ -18,6 +17,7 @@ from provider_scene import (
     stream_head,
 )
 
+from log_scene import Logged
 from upstreams import Received
 from whole_scene import Connection, Whole, chat, whole
 
@@ -95,9 +95,7 @@ def test_a_channel_that_is_added_serves_and_one_that_is_removed_does_not(tmp_pat
     asyncio.run(main())
 
 
-def test_a_changed_server_table_is_told_to_hold_from_a_restart_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_changed_server_table_is_told_to_hold_from_a_restart_on(tmp_path: Path, logged: Logged) -> None:
     async def main() -> None:
         async with whole(tmp_path, "", server="in_flight_max = 7") as gateway:
             said: list[str] = []
@@ -105,7 +103,7 @@ def test_a_changed_server_table_is_told_to_hold_from_a_restart_on(
             async def reloaded(times: int) -> None:
                 async def told() -> bool:
                     assert (await gateway.ask(path="/healthz")).status == 200
-                    said.extend(line for line in capfd.readouterr().err.splitlines() if "reloaded" in line)
+                    said.extend(line for line in logged.news().splitlines() if "reloaded" in line)
                     return len(said) == times
 
                 await until(told)
@@ -127,7 +125,7 @@ def test_a_changed_server_table_is_told_to_hold_from_a_restart_on(
 
 
 def test_a_file_that_is_wrong_changes_nothing_and_a_good_one_is_read_after_it(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, logged: Logged
 ) -> None:
     async def main() -> None:
         async with Provider() as provider:
@@ -139,7 +137,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_a_good_one_is_read_after_it(
 
                     async def told() -> bool:
                         assert (await gateway.ask(chat("hi", model="m/up"))).status == 200
-                        return "reload_failed" in capfd.readouterr().err
+                        return "reload_failed" in logged.news()
 
                     await until(told)
                     assert (await gateway.ask(chat("hi", model="m/up"))).status == 200
@@ -150,7 +148,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_a_good_one_is_read_after_it(
                     return (await gateway.ask(chat("hi", model="m/new"))).status == 200
 
                 await until(serves)
-                assert gateway.key not in capfd.readouterr().err
+                assert gateway.key.encode() not in logged.getvalue()
 
     asyncio.run(main())
 

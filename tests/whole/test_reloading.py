@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from provider_scene import MODELS, SECRET, Provider, both, channel, completion
 
+from log_scene import Logged
 from upstreams import Received, answer
 from whole_scene import Reply, Whole, chat, whole
 
@@ -138,7 +139,7 @@ def test_a_reload_forgets_nothing_of_a_channel_that_stays_as_it_is(tmp_path: Pat
     ],
 )
 def test_a_bad_file_changes_nothing_and_says_why(
-    old: str, new: str, why: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    old: str, new: str, why: str, tmp_path: Path, logged: Logged
 ) -> None:
     async def main() -> None:
         async with Provider() as provider:
@@ -151,7 +152,7 @@ def test_a_bad_file_changes_nothing_and_says_why(
                 async def told() -> bool:
                     nonlocal said
                     assert await served_by(gateway, "m/up") == "before"
-                    said += capfd.readouterr().err
+                    said += logged.news()
                     return '"reload_failed"' in said and said.endswith("\n")
 
                 await within(10, told)

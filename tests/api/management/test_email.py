@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from browser_scene import PASSWORD, Browser, code, signed_in
+from log_scene import Logged
 from mail_scene import Mails, mails, token_in
 from management_scene import Managed, managed
 
@@ -142,9 +141,7 @@ def test_an_invitation_is_sent_to_whom_it_is_for(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_without_a_server_the_link_is_printed_to_the_log(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_server_the_link_is_printed_to_the_log(tmp_path: Path, logged: Logged) -> None:
     async def story() -> None:
         async with managed(tmp_path) as there:
             body = b'{"email": "eve@example.com", "role": "member"}'
@@ -155,7 +152,7 @@ def test_without_a_server_the_link_is_printed_to_the_log(
             said = ""
             async with asyncio.timeout(60):
                 while '"event":"link"' not in said:
-                    said += capfd.readouterr().err
+                    said += logged.news()
                     await there.done("member", "GET", "/api/me")
             (line,) = [json.loads(line) for line in said.splitlines() if '"event":"link"' in line]
             assert (line["user"], line["level"]) == ("member", "info")
